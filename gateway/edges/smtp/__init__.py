@@ -1,0 +1,1 @@
+"""What submission and inbound SMTP share: the session on aiosmtpd, readers, limits."""

@@ -1,0 +1,1 @@
+"""The submission edge: ports 587 and 465."""

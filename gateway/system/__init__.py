@@ -1,0 +1,1 @@
+"""Ground floor: the only place that touches the world, through small seams."""

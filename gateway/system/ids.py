@@ -1,0 +1,54 @@
+"""Identifiers: UUIDv7 (RFC 9562 §5.7) for resources, its base32hex form for messages."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Callable
+
+from gateway.system.clock import Clock
+
+MESSAGE_ID_LENGTH = 26
+
+
+class IdSource:
+    """Makes identifiers that sort by the time they were made (to the millisecond).
+
+    `random_bytes` is the source of randomness, `os.urandom` unless a test passes another.
+    """
+
+    def __init__(self, clock: Clock, random_bytes: Callable[[int], bytes] = os.urandom) -> None:
+        self._clock = clock
+        self._random_bytes = random_bytes
+
+    def raw(self) -> bytes:
+        """The 16 octets of a fresh UUIDv7."""
+        milliseconds = int(self._clock.now() * 1000)
+        random = bytearray(self._random_bytes(10))
+        random[0] = 0x70 | (random[0] & 0x0F)
+        random[2] = 0x80 | (random[2] & 0x3F)
+        return milliseconds.to_bytes(6, "big") + bytes(random)
+
+    def uuid(self) -> str:
+        """A fresh UUIDv7 in its usual 36-character form: the id of every resource."""
+        text = self.raw().hex()
+        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+    def message_id(self) -> str:
+        """A fresh queue id: 26 lower-case base32hex characters that sort by time."""
+        return encode_message_id(self.raw())
+
+
+def encode_message_id(raw: bytes) -> str:
+    """The 26-character queue id of 16 octets."""
+    return base64.b32hexencode(raw).decode("ascii").rstrip("=").lower()
+
+
+def decode_message_id(text: str) -> bytes:
+    """The 16 octets behind a queue id.
+
+    Raises ValueError if `text` is not one.
+    """
+    if len(text) != MESSAGE_ID_LENGTH:
+        raise ValueError(f"a message id has {MESSAGE_ID_LENGTH} characters, this has {len(text)}")
+    return base64.b32hexdecode(text.upper() + "======")
