@@ -1,0 +1,1 @@
+"""App passwords: how they look, how they are kept, and who may come in with one."""
