@@ -1,0 +1,37 @@
+"""The durable queue of one location: accepted mail until each recipient's end."""
+
+from gateway.outgoing.queue.states import FINISHED, LIVE, State
+from gateway.outgoing.queue.values import (
+    ContentGone,
+    Delivery,
+    Freed,
+    NewMessage,
+    NewRecipient,
+    Outcome,
+    OutcomeKind,
+    Purpose,
+    QueuedRecipient,
+    Recorded,
+    Stored,
+    StoredContent,
+    StoredMessage,
+)
+
+__all__ = [
+    "FINISHED",
+    "LIVE",
+    "ContentGone",
+    "Delivery",
+    "Freed",
+    "NewMessage",
+    "NewRecipient",
+    "Outcome",
+    "OutcomeKind",
+    "Purpose",
+    "QueuedRecipient",
+    "Recorded",
+    "State",
+    "Stored",
+    "StoredContent",
+    "StoredMessage",
+]
