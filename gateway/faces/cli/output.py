@@ -1,0 +1,132 @@
+"""What the command line prints: tables for people, one JSON document for programs, errors that help."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+Row = Mapping[str, Any]
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+
+
+class CommandFailed(click.ClickException):
+    """An error a person can act on: what happened (`detail`) and what to do next (`fix`)."""
+
+    def __init__(self, code: str, detail: str, fix: str = "", exit_code: int = EXIT_FAILED) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.fix = fix
+        self.exit_code = exit_code
+
+    def show(self, file: Any = None) -> None:
+        """Print to stderr: JSON if the command was asked for JSON, sentences otherwise."""
+        context = click.get_current_context(silent=True)
+        as_json = bool(context and context.find_root().meta.get("gatepost.json"))
+        stream = file or sys.stderr
+        if as_json or (context is not None and context.params.get("as_json")):
+            print(json.dumps({"code": self.code, "detail": self.detail, "fix": self.fix}), file=stream)
+            return
+        print(f"Error: {self.detail}", file=stream)
+        if self.fix:
+            print(f"  {self.fix}", file=stream)
+
+
+class Printer:
+    """Prints results in the form the person asked for."""
+
+    def __init__(self, as_json: bool, quiet: bool = False) -> None:
+        self.as_json = as_json
+        self.quiet = quiet
+
+    def many(self, rows: Iterable[Row], columns: Sequence[str], empty: str = "none") -> None:
+        """A list: an array, the ids alone, or a table of `columns`."""
+        listed = list(rows)
+        if self.as_json:
+            print(json.dumps([plain(row) for row in listed], indent=2))
+        elif self.quiet:
+            for row in listed:
+                print(row.get("id") or row.get("grant_id") or row.get("name"))
+        elif not listed:
+            print(empty, file=sys.stderr)
+        else:
+            _table(listed, columns)
+
+    def one(self, row: Row) -> None:
+        """One thing: an object, its id alone, or a list of its fields."""
+        if self.as_json:
+            print(json.dumps(plain(row), indent=2))
+        elif self.quiet:
+            print(row.get("id") or row.get("grant_id") or row.get("name"))
+        else:
+            width = max((len(key) for key in row), default=0)
+            for key, value in row.items():
+                print(f"{key.ljust(width)}  {shown(key, value)}")
+
+    def say(self, sentence: str) -> None:
+        """A remark for people; programs that asked for JSON do not see it."""
+        if not self.as_json and not self.quiet:
+            print(sentence)
+
+
+def _table(rows: Sequence[Row], columns: Sequence[str]) -> None:
+    console = Console(highlight=False, soft_wrap=False)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column.replace("_", " "), overflow="fold")
+    for row in rows:
+        table.add_row(*(_escape(shown(column, row.get(column))) for column in columns))
+    if not console.is_terminal:
+        console = Console(highlight=False, width=max(200, console.width))
+    console.print(table)
+
+
+def _escape(text: str) -> str:
+    return text.replace("[", r"\[")
+
+
+def shown(key: str, value: Any) -> str:
+    """A value as a person reads it: times in UTC, lists with commas, nothing as a dash."""
+    if value is None or value == "" or value == []:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float) and key.endswith("_at"):
+        return iso(value)
+    if isinstance(value, str):
+        return "".join(character if character.isprintable() or character == "\n" else "\N{REPLACEMENT CHARACTER}" for character in value)
+    if isinstance(value, list | tuple | set | frozenset):
+        return ", ".join(shown("", item) for item in (sorted(value) if isinstance(value, set | frozenset) else value))
+    if isinstance(value, Mapping):
+        return json.dumps(plain(value))
+    return str(value)
+
+
+def iso(seconds: float) -> str:
+    """Seconds since 1970 as `2026-11-23T20:41:07Z`."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def plain(value: Any, key: str = "") -> Any:
+    """A value as JSON has it: dataclasses as objects, sets sorted, `…_at` numbers as RFC 3339."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name), field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(name): plain(item, str(name)) for name, item in value.items()}
+    if isinstance(value, set | frozenset):
+        return sorted(plain(item) for item in value)
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, int | float) and not isinstance(value, bool) and key.endswith("_at"):
+        return iso(value)
+    return value
