@@ -107,7 +107,8 @@ class QueuedRecipient:
     `n` numbers the recipients of a message from 1. (`attempt`, this worker) is the proof of
     ownership that every outcome must carry. `queued_at` is the start of its life and `give_up_at`
     its end; both have been moved on by the time the clock stood. `delay_notified`: a delay DSN has
-    gone out, or nobody wants one.
+    gone out, or nobody wants one. `next_attempt_at` and `parked` are what a late delivery was waiting
+    for: if it is only told of the delay, the outcome puts them back.
     """
 
     n: int
@@ -119,6 +120,8 @@ class QueuedRecipient:
     give_up_at: float
     delay_notified: bool
     last_reply: str | None = None
+    next_attempt_at: float | None = None
+    parked: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

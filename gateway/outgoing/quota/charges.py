@@ -34,9 +34,7 @@ def charges_for(identity: Identity, recipients: int) -> tuple[Charge, ...]:
         ("tenant", f"{workspace}/{identity.tenant.id}", policy.tenant),
         ("workspace", workspace, policy.workspace),
     )
-    return tuple(
-        charge for scope, scope_id, limits in scopes for charge in _of_scope(scope, scope_id, limits, recipients)
-    )
+    return tuple(charge for scope in scopes for charge in _of_scope(*scope, recipients))
 
 
 def _of_scope(scope: Scope, scope_id: str, limits: ScopeLimits, recipients: int) -> Iterator[Charge]:

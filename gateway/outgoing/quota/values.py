@@ -53,6 +53,7 @@ class QuotaRefused(Refusal):
         else:
             text = f"{limit} reached for this {charge.scope}; opens at {spelled(opens_at)}"
             reply = Reply(452, "4.7.1", text)
-        super().__init__(reply, f"quota {charge.scope} {charge.metric} per {charge.window} ({charge.document})")
+        which = f"{charge.scope} {charge.metric} per {charge.window}"
+        super().__init__(reply, f"quota {which} ({charge.document})")
         self.charge = charge
         self.opens_at = opens_at

@@ -1,0 +1,261 @@
+"""The tables of a location's database that the queue and its quotas own.
+
+Times are seconds since 1970 (UTC) as doubles. Every row carries `tenant_id`. Indexes over live states
+are partial, so that finished rows (kept for `trace` until retention ends) cost nothing.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from gateway.outgoing.queue.states import LIVE, State
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+_BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+"""A row number the database makes: SQLite numbers only a column of exactly INTEGER."""
+
+
+def _text(name: str, *, null: bool = True) -> sa.Column[str]:
+    return sa.Column(name, sa.Text, nullable=null)
+
+
+def _time(name: str, *, null: bool = True) -> sa.Column[float]:
+    return sa.Column(name, sa.Double, nullable=null)
+
+
+message = sa.Table(
+    "message",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    _text("tenant_id", null=False),
+    _text("account_id"),
+    _text("workspace_id"),
+    _text("credential_id"),
+    _text("environment", null=False),
+    _text("origin", null=False),
+    _text("stream", null=False),
+    _text("tags"),
+    _text("metadata"),
+    _text("reverse_path", null=False),
+    _text("from_address", null=False),
+    _text("from_domain", null=False),
+    _text("header_message_id"),
+    _text("subject"),
+    _text("envid"),
+    _text("ret"),
+    sa.Column("smtputf8", sa.Boolean, nullable=False),
+    sa.Column("eightbit", sa.Boolean, nullable=False),
+    sa.Column("size", sa.Integer, nullable=False),
+    _text("policy_name"),
+    _text("policy_version"),
+    _text("hold_rule"),
+    _time("scheduled_at"),
+    _time("received_at", null=False),
+    _text("client_address"),
+    sa.Index(
+        "ix_message_header_message_id",
+        "header_message_id",
+        sqlite_where=sa.text("header_message_id IS NOT NULL"),
+        postgresql_where=sa.text("header_message_id IS NOT NULL"),
+    ),
+)
+
+message_body = sa.Table(
+    "message_body",
+    metadata,
+    sa.Column("message_id", sa.Text, primary_key=True),
+    _text("tenant_id", null=False),
+    sa.Column("content", sa.LargeBinary, nullable=True),
+    _text("blob_key"),
+    sa.Column("signature_header", sa.LargeBinary, nullable=False),
+    _text("key_ids", null=False),
+    sa.Column("body_hash", sa.LargeBinary, nullable=False),
+    _time("signed_at", null=False),
+)
+"""Here as long as one recipient lives. `content` for up to 64 KiB, else `blob_key`."""
+
+
+def _states(*states: State) -> sa.TextClause:
+    return sa.text("state IN (" + ", ".join(f"'{state}'" for state in states) + ")")
+
+
+_LIVE = _states(*LIVE)
+_TIMED = sa.text("state IN ('scheduled', 'waiting') AND next_attempt_at IS NOT NULL")
+_LATE = sa.text("state = 'waiting' AND late_at IS NOT NULL")
+
+recipient = sa.Table(
+    "recipient",
+    metadata,
+    sa.Column("message_id", sa.Text, primary_key=True),
+    sa.Column("n", sa.Integer, primary_key=True, autoincrement=False),
+    _text("tenant_id", null=False),
+    _text("stream", null=False),
+    _text("shard_id", null=False),
+    _text("domain", null=False),
+    _text("address", null=False),
+    _text("state", null=False),
+    _text("parked"),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    _text("owner"),
+    _time("next_attempt_at"),
+    _time("late_at"),
+    _time("queued_at", null=False),
+    _time("give_up_at", null=False),
+    _time("stopped_at"),
+    _text("notify", null=False),
+    _text("orcpt"),
+    sa.Column("delay_notified", sa.Boolean, nullable=False),
+    _text("last_reply"),
+    _time("changed_at", null=False),
+    sa.Index(
+        "ix_recipient_live",
+        "state",
+        "tenant_id",
+        "stream",
+        "shard_id",
+        "domain",
+        "message_id",
+        "n",
+        sqlite_where=_LIVE,
+        postgresql_where=_LIVE,
+    ),
+    sa.Index("ix_recipient_timed", "next_attempt_at", sqlite_where=_TIMED, postgresql_where=_TIMED),
+    sa.Index("ix_recipient_late", "late_at", sqlite_where=_LATE, postgresql_where=_LATE),
+    sa.Index("ix_recipient_address", "address", "message_id"),
+    sqlite_with_rowid=False,
+)
+"""One row a recipient. `stopped_at`: since when the life clock stands; `late_at`: when a waiting row
+is to be looked at although no attempt is due (delay notice, end of life)."""
+
+event = sa.Table(
+    "event",
+    metadata,
+    sa.Column("id", _BIG, primary_key=True, autoincrement=True),
+    _text("tenant_id", null=False),
+    _text("message_id", null=False),
+    sa.Column("n", sa.Integer, nullable=True),
+    _text("kind", null=False),
+    _time("at", null=False),
+    sa.Column("attempt", sa.Integer, nullable=True),
+    _text("reply"),
+    _text("enhanced"),
+    _text("peer"),
+    _text("actor"),
+    sa.Index("ix_event_message_id", "message_id"),
+)
+"""What happened to a message, only ever added to: `trace` reads it, an outbox of events will."""
+
+quota_counter = sa.Table(
+    "quota_counter",
+    metadata,
+    sa.Column("scope", sa.Text, primary_key=True),
+    sa.Column("scope_id", sa.Text, primary_key=True),
+    sa.Column("metric", sa.Text, primary_key=True),
+    sa.Column("window", sa.Text, primary_key=True),
+    sa.Column("window_start", sa.BigInteger, primary_key=True, autoincrement=False),
+    _text("tenant_id", null=False),
+    sa.Column("value", sa.BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+first_recipient = sa.Table(
+    "first_recipient",
+    metadata,
+    sa.Column("account_id", sa.Text, primary_key=True),
+    sa.Column("address_hash", sa.LargeBinary, primary_key=True),
+    _text("tenant_id", null=False),
+    _time("first_at", null=False),
+    sqlite_with_rowid=False,
+)
+"""Whom an account has written to. Kept as hashes; filled only where first-time recipients are limited."""
+
+refused = sa.Table(
+    "refused",
+    metadata,
+    sa.Column("id", _BIG, primary_key=True, autoincrement=True),
+    _text("tenant_id", null=False),
+    _text("account_id"),
+    _time("at", null=False),
+    _text("client_address"),
+    _text("reverse_path"),
+    _text("from_address"),
+    _text("recipients", null=False),
+    sa.Column("recipient_count", sa.Integer, nullable=False),
+    _text("reply", null=False),
+    _text("rule", null=False),
+    sa.Index("ix_refused_tenant_id_id", "tenant_id", "id"),
+)
+
+sign_in = sa.Table(
+    "sign_in",
+    metadata,
+    sa.Column("id", _BIG, primary_key=True, autoincrement=True),
+    _text("tenant_id", null=False),
+    _text("account_id", null=False),
+    _time("at", null=False),
+    _text("protocol", null=False),
+    _text("address"),
+    _text("outcome", null=False),
+    _text("credential_id"),
+    sa.Index("ix_sign_in_account_id_id", "account_id", "id"),
+)
+
+credential_use = sa.Table(
+    "credential_use",
+    metadata,
+    sa.Column("credential_id", sa.Text, primary_key=True),
+    _text("tenant_id", null=False),
+    _text("account_id", null=False),
+    _time("used_at", null=False),
+    _text("address"),
+    sqlite_with_rowid=False,
+)
+
+incarnation = sa.Table(
+    "incarnation",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    _text("node", null=False),
+    _time("started_at", null=False),
+    _time("heartbeat_at", null=False),
+)
+"""The workers that may own rows. Both times are the database's. The installation's, no tenant's."""
+
+account_home = sa.Table(
+    "account_home",
+    metadata,
+    sa.Column("account_id", sa.Text, primary_key=True),
+    _text("tenant_id", null=False),
+    sa.Column("epoch", sa.Integer, nullable=False),
+    _text("state", null=False),
+)
+"""`home`, `fenced` or `gone`. An absent row means: this location is the account's home."""
+
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("id", _BIG, primary_key=True, autoincrement=True),
+    _text("tenant_id"),
+    _time("at", null=False),
+    _text("actor_kind", null=False),
+    _text("actor_id", null=False),
+    _text("actor_address"),
+    _text("operation", null=False),
+    _text("subject_kind", null=False),
+    _text("subject_id", null=False),
+    _text("before"),
+    _text("after"),
+    _text("request_id"),
+    sa.Column("payload_hash", sa.LargeBinary, nullable=True),
+    sa.Column("chain", sa.LargeBinary, nullable=True),
+    sa.Index("ix_audit_tenant_id_id", "tenant_id", "id"),
+)
