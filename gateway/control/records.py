@@ -1,0 +1,188 @@
+"""The control plane's rows as the data plane sees them: frozen values, without a session behind them.
+
+Ids are UUIDv7 text. Times (`*_at`) are seconds since 1970-01-01T00:00Z as floats. Names of domains are
+lower-case A-labels without a final dot. Nothing here can be written: changes go through the services.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from gateway.control.policies import EffectivePolicy
+
+Environment = Literal["production", "staging", "development"]
+ENVIRONMENTS: tuple[Environment, ...] = ("production", "staging", "development")
+
+TenantStatus = Literal["active", "suspended", "deleting"]
+AccountStatus = Literal["active", "suspended", "deleting"]
+DomainKind = Literal["trial", "custom", "platform"]
+DomainState = Literal["pending", "verifying", "active", "degraded", "suspended", "expired"]
+ShardState = Literal["active", "paused", "retired"]
+KeyState = Literal["pending", "active", "retiring", "revoked", "destroyed"]
+KeyAlgorithm = Literal["rsa-sha256", "ed25519-sha256"]
+ActorKind = Literal["cli", "api", "system", "session"]
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who makes a change, for the audit: `id` is an API key's, account's or user's; `address` where from.
+
+    `tenant_id` is set for a caller limited to one tenant: services then treat other tenants' things as
+    not there. `request_id` ties audit rows of one request together.
+    """
+
+    kind: ActorKind
+    id: str
+    address: str | None = None
+    tenant_id: str | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TenantRecord:
+    """A customer organisation, on the plan named `plan`."""
+
+    id: str
+    name: str
+    plan: str
+    status: TenantStatus
+    is_platform: bool
+    default_workspace_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceRecord:
+    """A policy container; `tenant_id` is None for a shared one, `policy` is its policy's name.
+
+    `is_default`: the default of its tenant, or (shared) of the platform, in its environment.
+    """
+
+    id: str
+    name: str
+    tenant_id: str | None
+    environment: Environment
+    location: str
+    policy: str
+    is_default: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DomainRecord:
+    """A domain of one tenant and environment. Several tenants may claim a name; one at most holds it."""
+
+    id: str
+    name: str
+    tenant_id: str
+    environment: Environment
+    kind: DomainKind
+    state: DomainState
+    receives: bool
+
+    @property
+    def may_send(self) -> bool:
+        """Whether mail with this From domain may leave."""
+        return self.state in ("active", "degraded")
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRecord:
+    """An IP address pair the platform sends from, with the HELO name its PTR shows."""
+
+    id: str
+    ipv4: str | None
+    ipv6: str | None
+    helo: str
+    pool: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShardRecord:
+    """A sending sub-domain. `route` is a URL without credentials; those are sealed in `route_credentials`.
+
+    `streams` empty: any stream. `weight` is at least 1. Open the credentials with
+    `gateway.control.shards.route.open_credentials`.
+    """
+
+    id: str
+    name: str
+    tenant_id: str
+    environment: Environment
+    route: str
+    weight: int
+    streams: frozenset[str]
+    state: ShardState
+    source: SourceRecord | None
+    sign: bool
+    created_at: float
+    route_credentials: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """A DKIM key: `domain` is its d=, `sealed` the private key as only `outgoing.signing` may open it.
+
+    Exactly one of `domain_id` and `shard_id` is set: whose key it is.
+    """
+
+    id: str
+    tenant_id: str
+    domain_id: str | None
+    domain: str
+    selector: str
+    algorithm: KeyAlgorithm
+    state: KeyState
+    sealed: bytes
+    created_at: float
+    shard_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRecord:
+    """One mail identity; `id` is the grant id, public and never a secret."""
+
+    id: str
+    tenant_id: str
+    workspace_id: str
+    address: str
+    aliases: tuple[str, ...]
+    display_name: str | None
+    status: AccountStatus
+    smtp: bool
+    imap: bool
+    epoch: int
+    home_location: str
+    created_at: float
+    environment: Environment = "production"
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialRecord:
+    """An app password as it is stored: `key_id` for a server-made one, `tag` for a caller-chosen one."""
+
+    id: str
+    account_id: str
+    tenant_id: str
+    key_id: str | None
+    tag: str | None
+    hash: str
+    scopes: frozenset[str]
+    label: str | None
+    expires_at: float | None
+    networks: tuple[str, ...]
+    stream: str | None
+    revoked_at: float | None
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who speaks in a session, with what binds it, as of control revision `revision`."""
+
+    account: AccountRecord
+    tenant: TenantRecord
+    workspace: WorkspaceRecord
+    policy: EffectivePolicy
+    credential: CredentialRecord | None
+    revision: int
