@@ -35,7 +35,8 @@ def verify_password(encoded: str, text: str) -> bool:
     Raises argon2.exceptions.InvalidHashError if `encoded` is no hash: a damaged row, not a wrong password.
     """
     try:
-        return _HASHER.verify(encoded, text)
+        # What is no valid UTF-8 is a wrong password like any other, not an error.
+        return _HASHER.verify(encoded, text.encode("utf-8", "surrogatepass"))
     except InvalidHashError:
         raise
     except VerificationError:

@@ -1,0 +1,62 @@
+"""The table of app passwords: hashes only."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from gateway.control.base import Base, Id, OptionalTime, Time
+from gateway.control.records import CredentialRecord
+
+
+class CredentialRow(Base):
+    """An app password of an account; revoked ones stay, for the account's history."""
+
+    __tablename__ = "credentials"
+    __table_args__ = (
+        sa.ForeignKeyConstraint(["account_id", "tenant_id"], ["accounts.id", "accounts.tenant_id"]),
+        sa.CheckConstraint("(key_id IS NULL) <> (tag IS NULL)", name="one_name"),
+        sa.UniqueConstraint("key_id"),
+        sa.Index("ix_credentials_account_id_revoked_at", "account_id", "revoked_at"),
+        # Two live passwords under one tag would cost a login two argon2 runs.
+        sa.Index(
+            "uq_credentials_account_id_tag",
+            "account_id",
+            "tag",
+            unique=True,
+            sqlite_where=sa.text("revoked_at IS NULL"),
+            postgresql_where=sa.text("revoked_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[Id]
+    tenant_id: Mapped[str]
+    account_id: Mapped[str]
+    key_id: Mapped[str | None]
+    tag: Mapped[str | None]
+    hash: Mapped[str]
+    scopes: Mapped[list[str]] = mapped_column(sa.JSON)
+    label: Mapped[str | None]
+    expires_at: Mapped[OptionalTime]
+    networks: Mapped[list[str]] = mapped_column(sa.JSON)
+    stream: Mapped[str | None]
+    created_at: Mapped[Time]
+    revoked_at: Mapped[OptionalTime]
+
+    def record(self) -> CredentialRecord:
+        """The row as the data plane sees it."""
+        return CredentialRecord(
+            id=self.id,
+            account_id=self.account_id,
+            tenant_id=self.tenant_id,
+            key_id=self.key_id,
+            tag=self.tag,
+            hash=self.hash,
+            scopes=frozenset(self.scopes),
+            label=self.label,
+            expires_at=self.expires_at,
+            networks=tuple(self.networks),
+            stream=self.stream,
+            revoked_at=self.revoked_at,
+            created_at=self.created_at,
+        )
