@@ -84,13 +84,18 @@ message_body = sa.Table(
 """Here as long as one recipient lives. `content` for up to 64 KiB, else `blob_key`."""
 
 
-def _states(*states: State) -> sa.TextClause:
-    return sa.text("state IN (" + ", ".join(f"'{state}'" for state in states) + ")")
+def _any_state(*states: State) -> str:
+    return "(" + " OR ".join(f"state = '{state}'" for state in states) + ")"
 
 
-_LIVE = _states(*LIVE)
-_TIMED = sa.text("state IN ('scheduled', 'waiting') AND next_attempt_at IS NOT NULL")
-_LATE = sa.text("state = 'waiting' AND late_at IS NOT NULL")
+IS_LIVE = _any_state(*LIVE)
+"""SQLite uses a partial index only if the query names its condition: literally, and as one of these ORs."""
+
+IS_TIMED = _any_state(State.SCHEDULED, State.WAITING) + " AND next_attempt_at IS NOT NULL"
+IS_LATE = f"state = '{State.WAITING}' AND late_at IS NOT NULL"
+
+_LIVE, _TIMED, _LATE = sa.text(IS_LIVE), sa.text(IS_TIMED), sa.text(IS_LATE)
+_PARKED = sa.text("parked IS NOT NULL AND state = 'waiting'")
 
 recipient = sa.Table(
     "recipient",
@@ -130,6 +135,14 @@ recipient = sa.Table(
     ),
     sa.Index("ix_recipient_timed", "next_attempt_at", sqlite_where=_TIMED, postgresql_where=_TIMED),
     sa.Index("ix_recipient_late", "late_at", sqlite_where=_LATE, postgresql_where=_LATE),
+    sa.Index(
+        "ix_recipient_parked",
+        "parked",
+        "shard_id",
+        "tenant_id",
+        sqlite_where=_PARKED,
+        postgresql_where=_PARKED,
+    ),
     sa.Index("ix_recipient_address", "address", "message_id"),
     sqlite_with_rowid=False,
 )
@@ -171,7 +184,7 @@ first_recipient = sa.Table(
     "first_recipient",
     metadata,
     sa.Column("account_id", sa.Text, primary_key=True),
-    sa.Column("address_hash", sa.LargeBinary, primary_key=True),
+    sa.Column("address_hash", sa.Text, primary_key=True),
     _text("tenant_id", null=False),
     _time("first_at", null=False),
     sqlite_with_rowid=False,

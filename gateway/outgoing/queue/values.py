@@ -207,7 +207,7 @@ class OutcomeKind(StrEnum):
 class Outcome:
     """The result of one attempt for one recipient, written with all that follows from it.
 
-    Only `deferred` has `next_attempt_at` (None: parked until its shard or tenant is resumed, then
+    `message_id`, `n`, `attempt` and `tenant_id` are the delivery's. Only `deferred` has `next_attempt_at` (None: parked until its shard or tenant is resumed, then
     `parked` is "shard" or "tenant"). `dsn` is stored in the same transaction. `delay_notified`
     marks that the delay DSN is dealt with. `possible_duplicate` records that the peer may have
     taken the message although it did not say so.
@@ -218,6 +218,7 @@ class Outcome:
     attempt: int
     kind: OutcomeKind
     at: float
+    tenant_id: str
     reply: str = ""
     enhanced: str | None = None
     peer: str | None = None
