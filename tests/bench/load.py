@@ -69,7 +69,9 @@ class Client:
     async def open(self) -> None:
         plan = self._plan
         implicit = None if plan.starttls else self._context
-        self._reader, self._writer = await asyncio.open_connection(plan.host, plan.port, ssl=implicit, limit=1 << 20)
+        self._reader, self._writer = await asyncio.open_connection(
+            plan.host, plan.port, ssl=implicit, limit=1 << 20
+        )
         await self._expect(b"220")
         await self._command(b"EHLO bench.test\r\n", b"250")
         if plan.starttls:

@@ -116,20 +116,29 @@ Background no
 
 def missing() -> list[str]:
     """The programs that this anchor needs and that are not installed."""
-    found = {name: shutil.which(name, path="/usr/sbin:/usr/bin:/sbin:/bin") for name in
-             ("postfix", "opendkim", "dovecot", "doveadm", "opendkim-genkey")}
+    found = {
+        name: shutil.which(name, path="/usr/sbin:/usr/bin:/sbin:/bin")
+        for name in ("postfix", "opendkim", "dovecot", "doveadm", "opendkim-genkey")
+    }
     return [name for name, path in found.items() if path is None]
 
 
 class Anchor:
     """One running set of the three; `dkim=False` leaves the signer out."""
 
-    def __init__(self, root: Path, port: int, sink_port: int, certificate: Path, key: Path, *, dkim: bool = True) -> None:
+    def __init__(
+        self, root: Path, port: int, sink_port: int, certificate: Path, key: Path, *, dkim: bool = True
+    ) -> None:
         self._root = root
         self._port = port
         self._values = {
-            "root": root, "port": port, "sink_port": sink_port, "certificate": certificate, "key": key,
-            "milter_port": port + 1, "milters": f"inet:127.0.0.1:{port + 1}" if dkim else "",
+            "root": root,
+            "port": port,
+            "sink_port": sink_port,
+            "certificate": certificate,
+            "key": key,
+            "milter_port": port + 1,
+            "milters": f"inet:127.0.0.1:{port + 1}" if dkim else "",
         }
         self._dkim = dkim
         self._running: list[subprocess.Popen[bytes]] = []
@@ -139,8 +148,12 @@ class Anchor:
         self._write()
         self._running.append(subprocess.Popen(["dovecot", "-F", "-c", str(self._root / "dovecot.conf")]))
         if self._dkim:
-            self._running.append(subprocess.Popen(["opendkim", "-f", "-x", str(self._root / "opendkim.conf")]))
-        subprocess.run(["postfix", "-c", str(self._root / "postfix"), "start"], check=True, capture_output=True)
+            self._running.append(
+                subprocess.Popen(["opendkim", "-f", "-x", str(self._root / "opendkim.conf")])
+            )
+        subprocess.run(
+            ["postfix", "-c", str(self._root / "postfix"), "start"], check=True, capture_output=True
+        )
         deadline = time.monotonic() + 20
         while not self._answers():
             if time.monotonic() > deadline:
@@ -149,7 +162,9 @@ class Anchor:
 
     def stop(self) -> None:
         """Stop all three and wait for them."""
-        subprocess.run(["postfix", "-c", str(self._root / "postfix"), "stop"], check=False, capture_output=True)
+        subprocess.run(
+            ["postfix", "-c", str(self._root / "postfix"), "stop"], check=False, capture_output=True
+        )
         for process in self._running:
             process.terminate()
         for process in self._running:
@@ -165,7 +180,9 @@ class Anchor:
     def queue_is_empty(self) -> bool:
         """Whether nothing waits in the active, incoming and deferred queues."""
         return not any(
-            path.is_file() for name in ("active", "incoming", "deferred") for path in (self._root / "queue" / name).rglob("*")
+            path.is_file()
+            for name in ("active", "incoming", "deferred")
+            for path in (self._root / "queue" / name).rglob("*")
         )
 
     def _answers(self) -> bool:
@@ -187,10 +204,16 @@ class Anchor:
         (root / "dovecot.conf").write_text(DOVECOT_CONF.format(**self._values))
         (root / "opendkim.conf").write_text(OPENDKIM_CONF.format(**self._values))
         hashed = subprocess.run(
-            ["doveadm", "pw", "-s", "SHA512-CRYPT", "-p", PASSWORD], check=True, capture_output=True, text=True
+            ["doveadm", "pw", "-s", "SHA512-CRYPT", "-p", PASSWORD],
+            check=True,
+            capture_output=True,
+            text=True,
         ).stdout.strip()
         (root / "users").write_text(f"{LOGIN}:{hashed}::::::\n")
-        subprocess.run(["opendkim-genkey", "-b", "2048", "-D", str(root / "keys"), "-d", "bench.test", "-s", "s1"], check=True)
+        subprocess.run(
+            ["opendkim-genkey", "-b", "2048", "-D", str(root / "keys"), "-d", "bench.test", "-s", "s1"],
+            check=True,
+        )
         (root / "keytable").write_text(f"k1 bench.test:s1:{root}/keys/s1.private\n")
         (root / "signingtable").write_text("*@bench.test k1\n")
         for folder, owner in (("data", "postfix"), ("keys", "opendkim"), ("dovecot-state", "dovecot")):

@@ -104,9 +104,14 @@ def shown(key: str, value: Any) -> str:
     if isinstance(value, int | float) and key.endswith("_at"):
         return iso(value)
     if isinstance(value, str):
-        return "".join(character if character.isprintable() or character == "\n" else "\N{REPLACEMENT CHARACTER}" for character in value)
+        return "".join(
+            character if character.isprintable() or character == "\n" else "\N{REPLACEMENT CHARACTER}"
+            for character in value
+        )
     if isinstance(value, list | tuple | set | frozenset):
-        return ", ".join(shown("", item) for item in (sorted(value) if isinstance(value, set | frozenset) else value))
+        return ", ".join(
+            shown("", item) for item in (sorted(value) if isinstance(value, set | frozenset) else value)
+        )
     if isinstance(value, Mapping):
         return json.dumps(plain(value))
     return str(value)
@@ -120,7 +125,9 @@ def iso(seconds: float) -> str:
 def plain(value: Any, key: str = "") -> Any:
     """A value as JSON has it: dataclasses as objects, sets sorted, `…_at` numbers as RFC 3339."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name), field.name) for field in dataclasses.fields(value)}
+        return {
+            field.name: plain(getattr(value, field.name), field.name) for field in dataclasses.fields(value)
+        }
     if isinstance(value, Mapping):
         return {str(name): plain(item, str(name)) for name, item in value.items()}
     if isinstance(value, set | frozenset):

@@ -32,7 +32,9 @@ def choose_shard(
     if len(candidates) > 1:
         home = organisational_domain(from_domain)
         candidates = _prefer(candidates, lambda shard: organisational_domain(shard.name) == home)
-        candidates = _prefer(candidates, lambda shard: stream in shard.streams, lambda shard: not shard.streams)
+        candidates = _prefer(
+            candidates, lambda shard: stream in shard.streams, lambda shard: not shard.streams
+        )
     if not candidates:
         return None
     if len(candidates) == 1:

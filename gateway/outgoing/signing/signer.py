@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from gateway.mail.reply import Refusal, Reply
 from gateway.outgoing.signing.canonical import relaxed_body_hash, relaxed_field
-from gateway.outgoing.signing.keys import KeyCache, UnusableKey
+from gateway.outgoing.signing.keys import RSA_SHA256, KeyCache, UnusableKey
 
 if TYPE_CHECKING:
     from gateway.control.records import KeyRecord
@@ -25,15 +25,16 @@ LIFETIME_SECONDS = 7 * 86_400
 MARGIN_SECONDS = 86_400
 """A signature this close to its end is made again before an attempt: the receiver may verify late."""
 
-OVERSIGNED = (
-    "from sender reply-to to cc subject date message-id in-reply-to references "
-    "mime-version content-type content-transfer-encoding content-disposition content-id content-description "
-    "list-id list-unsubscribe list-unsubscribe-post list-help list-post list-owner list-subscribe list-archive"
-).encode().split()
+OVERSIGNED = tuple(
+    b"from sender reply-to to cc subject date message-id in-reply-to references mime-version "
+    b"content-type content-transfer-encoding content-disposition content-id content-description "
+    b"list-id list-unsubscribe list-unsubscribe-post list-help list-post list-owner list-subscribe "
+    b"list-archive".split()
+)
 """Named once more than they occur in `h=`, so that none can be added afterwards."""
 
 _USABLE_STATES = frozenset({"active", "retiring"})
-_H_CHUNK = 6
+_LINE_OCTETS = 74
 _FOLD = b"\r\n\t"
 
 
@@ -72,7 +73,9 @@ class Signer:
         """
         return self.resign(header, relaxed_body_hash(body), keys, now)
 
-    def resign(self, header: HeaderBlock, body_hash: bytes, keys: Sequence[KeyRecord], now: float) -> Signatures:
+    def resign(
+        self, header: HeaderBlock, body_hash: bytes, keys: Sequence[KeyRecord], now: float
+    ) -> Signatures:
         """As `sign`, from the stored hash of the body.
 
         Raises NoSignature.
@@ -80,12 +83,13 @@ class Signer:
         if not keys:
             raise NoSignature("the From domain", "it has no active key")
         names, canonical = _select(header)
-        fields = []
-        for key in sorted(keys, key=lambda record: record.algorithm != "rsa-sha256"):
-            fields.append(self._field(key, names, canonical, body_hash, int(now)))
+        ordered = sorted(keys, key=lambda record: record.algorithm != RSA_SHA256)
+        fields = [self._field(key, names, canonical, body_hash, int(now)) for key in ordered]
         return Signatures(b"".join(fields), tuple(key.id for key in keys), body_hash, now)
 
-    def _field(self, key: KeyRecord, names: list[bytes], canonical: bytes, body_hash: bytes, now: int) -> bytes:
+    def _field(
+        self, key: KeyRecord, names: list[bytes], canonical: bytes, body_hash: bytes, now: int
+    ) -> bytes:
         lines = [
             f"DKIM-Signature: v=1; a={key.algorithm}; c=relaxed/relaxed;".encode("ascii"),
             f"d={key.domain}; s={key.selector}; t={now}; x={now + LIFETIME_SECONDS};".encode("ascii"),
@@ -131,7 +135,13 @@ def _select(header: HeaderBlock) -> tuple[list[bytes], bytes]:
 
 
 def _name_lines(names: list[bytes]) -> list[bytes]:
-    chunks = [b":".join(names[start : start + _H_CHUNK]) for start in range(0, len(names), _H_CHUNK)]
-    lines = [chunk + b":" for chunk in chunks[:-1]] + [chunks[-1] + b";"]
-    lines[0] = b"h=" + lines[0]
+    """The `h=` tag, folded so that its lines stay under 78 octets."""
+    lines = [b"h=" + names[0]]
+    for name in names[1:]:
+        if len(lines[-1]) + len(name) > _LINE_OCTETS:
+            lines[-1] += b":"
+            lines.append(name)
+        else:
+            lines[-1] += b":" + name
+    lines[-1] += b";"
     return lines

@@ -31,7 +31,9 @@ def shard(name: str, weight: int = 1, streams: tuple[str, ...] = (), state: str 
     )
 
 
-def choose(shards: list[ShardRecord], to: str = "dest.example", sender: str = "acme.com", stream: str = "") -> str | None:
+def choose(
+    shards: list[ShardRecord], to: str = "dest.example", sender: str = "acme.com", stream: str = ""
+) -> str | None:
     found = choose_shard(
         shards,
         from_domain=sender,
@@ -50,7 +52,9 @@ def test_none_without_shards() -> None:
 def test_the_froms_own_organisation_goes_first() -> None:
     shards = [shard("s1.other.org"), shard("s1.mail.acme.com")]
     assert {choose(shards, to=f"d{n}.example") for n in range(40)} == {"s1.mail.acme.com"}
-    assert {choose(shards, to=f"d{n}.example", sender="third.net") for n in range(40)} == {s.name for s in shards}
+    assert {choose(shards, to=f"d{n}.example", sender="third.net") for n in range(40)} == {
+        s.name for s in shards
+    }
 
 
 def test_a_named_stream_goes_before_open_shards_and_others_avoid_it() -> None:

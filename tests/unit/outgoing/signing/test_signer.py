@@ -75,7 +75,10 @@ def signed(message: bytes, *algorithms: str) -> bytes:
 
 def verifies(message: bytes, algorithm: str, index: int = 0) -> bool:
     verifier = dkim.DKIM(message)
-    return bool(verifier.verify(idx=index, dnsfunc=lambda *_args, **_kw: dns_text(algorithm)))
+    try:
+        return bool(verifier.verify(idx=index, dnsfunc=lambda *_args, **_kw: dns_text(algorithm)))
+    except dkim.ValidationError:
+        return False
 
 
 @pytest.fixture(autouse=True)
@@ -93,7 +96,6 @@ AWKWARD = {
     "folded": b"From: a\r\n <a@example.com>\r\nSubject: one\r\n\ttwo\r\n   three \r\n\r\nx\r\n",
     "trailing blanks": b"From: a@example.com\r\n\r\nfoo \t \r\n\tbar  baz\r\n \r\n\r\n",
     "repeated": b"From: a@example.com\r\nTo: b@c\r\nTo: d@e\r\nReceived: x\r\n\r\nx\r\n",
-    "space before colon": b"From : a@example.com\r\nSubject :hi\r\n\r\nx\r\n",
     "8-bit": "From: ä@example.com\r\nSubject: Grüße\r\n\r\nÄÖ\r\n".encode(),
     "dots": b"From: a@example.com\r\n\r\n.\r\n..\r\n.x\r\n",
     "own signature": b"DKIM-Signature: v=1; b=abc\r\nFrom: a@example.com\r\n\r\nx\r\n",
@@ -114,7 +116,13 @@ def test_two_signatures_both_verify() -> None:
 
 @pytest.mark.parametrize(
     "added",
-    [b"From: evil@example.net\r\n", b"Subject: other\r\n", b"To: x@y\r\n", b"Reply-To: x@y\r\n", b"List-Id: <x>\r\n"],
+    [
+        b"From: evil@example.net\r\n",
+        b"Subject: other\r\n",
+        b"To: x@y\r\n",
+        b"Reply-To: x@y\r\n",
+        b"List-Id: <x>\r\n",
+    ],
 )
 def test_an_added_field_breaks_the_signature(added: bytes) -> None:
     message = signed(AWKWARD["plain"], "rsa-sha256")
@@ -133,7 +141,7 @@ def test_the_field_says_what_was_promised() -> None:
     assert "c=relaxed/relaxed" in text
     assert f"x={int(NOW) + 7 * 86_400}" in text
     assert not re.search(r"[;\s]l=", text)
-    assert all(len(line) <= 78 + 20 for line in text.split("\r\n"))
+    assert all(len(line) <= 78 for line in text.split("\r\n"))
     assert text.count("from") == 2
 
 
@@ -167,13 +175,26 @@ def test_resigning_needs_only_header_and_body_hash() -> None:
 
 @pytest.mark.parametrize(
     ("age_days", "state", "stands"),
-    [(0, "active", True), (5, "retiring", True), (6.5, "active", False), (0, "revoked", False), (0, None, False)],
+    [
+        (0, "active", True),
+        (5, "retiring", True),
+        (6.5, "active", False),
+        (0, "revoked", False),
+        (0, None, False),
+    ],
 )
-def test_stored_signatures_stand_while_key_and_age_allow(age_days: float, state: str | None, stands: bool) -> None:
+def test_stored_signatures_stand_while_key_and_age_allow(
+    age_days: float, state: str | None, stands: bool
+) -> None:
     header, body = split_message(AWKWARD["plain"])
     made = signer().sign(parse_header(header), body, [record()], NOW)
     key = None if state is None else record(state=state)
     assert still_stands(made, [key], NOW + age_days * 86_400) is stands
+
+
+def test_space_before_the_colon_is_no_part_of_the_name() -> None:
+    """RFC 6376 §3.4.2; dkimpy does not read such a message at all."""
+    assert relaxed_field(b"Subject \t: a\t b \r\n") == b"subject:a b\r\n"
 
 
 LINES = st.lists(
@@ -199,7 +220,12 @@ def test_relaxed_field_is_dkimpys(name: str, parts: list[str]) -> None:
     assert relaxed_field(raw) == expected_name + b":" + expected
 
 
-@given(LINES, st.lists(st.sampled_from([b"Subject: x  y \r\n", b"To: a@b\r\n", b"X-Odd:\r\n", b"CC: c@d,\r\n\te@f\r\n"])))
+@given(
+    LINES,
+    st.lists(
+        st.sampled_from([b"Subject: x  y \r\n", b"To: a@b\r\n", b"X-Odd:\r\n", b"CC: c@d,\r\n\te@f\r\n"])
+    ),
+)
 @settings(max_examples=60, deadline=None)
 def test_any_message_verifies(lines: list[bytes], fields: list[bytes]) -> None:
     message = b"From: a@example.com\r\n" + b"".join(fields) + b"\r\n" + b"".join(lines)
