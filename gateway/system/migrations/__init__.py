@@ -1,0 +1,1 @@
+"""Schema revisions of the control and the location databases; see gateway.system.database.upgrade."""
