@@ -20,11 +20,11 @@ DOMAIN_LIMIT = 255
 MAILBOX_LIMIT = 254
 """Octets of a mailbox: a path of 256 (§4.5.3.1.3) less its angle brackets."""
 
-_ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~\-"
+ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~\-"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9\-]{0,61}[A-Za-z0-9])?"
-_PLAIN = re.compile(rf"([{_ATEXT}]+(?:\.[{_ATEXT}]+)*)@({_LABEL}(?:\.{_LABEL})*)")
-_DOT_STRING = re.compile(rf"[{_ATEXT}\x80-\U0010ffff]+(?:\.[{_ATEXT}\x80-\U0010ffff]+)*")
-_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
+_PLAIN = re.compile(rf"([{ATEXT}]+(?:\.[{ATEXT}]+)*)@({_LABEL}(?:\.{_LABEL})*)")
+_DOT_STRING = re.compile(rf"[{ATEXT}\x80-\U0010ffff]+(?:\.[{ATEXT}\x80-\U0010ffff]+)*")
+QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
 _ASCII_LABEL = re.compile(_LABEL)
 _IPV4 = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
@@ -105,13 +105,15 @@ def _parse_carefully(text: str, smtputf8: bool) -> Mailbox:
     if not text:
         raise AddressError("empty", "the address is empty")
     if not smtputf8 and not text.isascii():
-        raise AddressError("not-ascii", f"the address {_shown(text)} is not ASCII and SMTPUTF8 was not asked for")
+        raise AddressError("not-ascii", f"{shown(text)} is not ASCII and SMTPUTF8 was not asked for")
+    if len(text) > 2 * MAILBOX_LIMIT:
+        raise AddressError("length", f"the address {shown(text)} is over {MAILBOX_LIMIT} octets")
     _check_characters(text)
     if text[0] == "@":
-        raise AddressError("source-route", f"{_shown(text)} has a source route; give the plain address")
+        raise AddressError("source-route", f"{shown(text)} has a source route; give the plain address")
     local, domain = _split_at(text)
     if not domain:
-        raise AddressError("no-domain", f"the address {_shown(text)} has no domain after an @")
+        raise AddressError("no-domain", f"the address {shown(text)} has no domain after an @")
     _check_length(local, text, domain)
     parsed = Mailbox(_parse_local(local, text), domain)
     _check_domain(domain, text)
@@ -120,27 +122,27 @@ def _parse_carefully(text: str, smtputf8: bool) -> Mailbox:
 
 def _split_at(text: str) -> tuple[str, str]:
     """Local part (quoted, if it is) and domain; the domain is empty if there is no @."""
-    quoted = _QUOTED.match(text)
+    quoted = QUOTED.match(text)
     if quoted is None:
         local, _, domain = text.partition("@")
         return local, domain
     if text[quoted.end() : quoted.end() + 1] not in ("@", ""):
-        raise AddressError("local-part", f"something stands between the quoted local part and the @ of {_shown(text)}")
+        raise AddressError("local-part", f"the quoted local part of {shown(text)} does not end at the @")
     return quoted[0], text[quoted.end() + 1 :]
 
 
 def _parse_local(local: str, text: str) -> str:
     if local.startswith('"'):
-        quoted = _QUOTED.fullmatch(local)
+        quoted = QUOTED.fullmatch(local)
         if quoted is None:
-            raise AddressError("local-part", f"the quoted local part of {_shown(text)} does not end")
+            raise AddressError("local-part", f"the quoted local part of {shown(text)} does not end")
         content = _QUOTED_PAIR.sub(r"\1", quoted[1])
         if not content:
-            raise AddressError("local-part", f"the local part of {_shown(text)} is empty")
+            raise AddressError("local-part", f"the local part of {shown(text)} is empty")
         return content
     if not _DOT_STRING.fullmatch(local):
         raise AddressError(
-            "local-part", f"the local part of {_shown(text)} has a character or a dot where none may be"
+            "local-part", f"the local part of {shown(text)} has a character or a dot where none may be"
         )
     return local
 
@@ -149,20 +151,20 @@ def _check_characters(text: str) -> None:
     """No control, no white space but a plain space, nothing that turns the reading direction."""
     for character in text:
         if character < " " or character == "\x7f":
-            raise AddressError("control-character", f"the address {_shown(text)} has a control character")
+            raise AddressError("control-character", f"the address {shown(text)} has a control character")
         if character > "\x7f" and unicodedata.category(character) in _FORBIDDEN_CATEGORIES:
             raise AddressError(
-                "invisible-character", f"the address {_shown(text)} has the invisible U+{ord(character):04X}"
+                "invisible-character", f"the address {shown(text)} has the invisible U+{ord(character):04X}"
             )
 
 
 def _check_length(local: str, text: str, domain: str) -> None:
     if len(local.encode()) > LOCAL_LIMIT:
-        raise AddressError("local-part-length", f"the local part of {_shown(text)} is over {LOCAL_LIMIT} octets")
+        raise AddressError("local-part-length", f"{shown(text)} has over {LOCAL_LIMIT} octets before the @")
     if len(domain.encode()) > DOMAIN_LIMIT:
-        raise AddressError("domain-length", f"the domain of {_shown(text)} is over {DOMAIN_LIMIT} octets")
+        raise AddressError("domain-length", f"the domain of {shown(text)} is over {DOMAIN_LIMIT} octets")
     if len(text.encode()) > MAILBOX_LIMIT:
-        raise AddressError("length", f"the address {_shown(text)} is over {MAILBOX_LIMIT} octets")
+        raise AddressError("length", f"the address {shown(text)} is over {MAILBOX_LIMIT} octets")
 
 
 def _check_domain(domain: str, text: str) -> None:
@@ -171,15 +173,15 @@ def _check_domain(domain: str, text: str) -> None:
         return
     for label in domain.split("."):
         if len(label) > LABEL_LIMIT:
-            raise AddressError("domain-label", f"a domain label of {_shown(text)} is over {LABEL_LIMIT} octets")
+            raise AddressError("domain-label", f"{shown(text)} has a domain label over {LABEL_LIMIT} octets")
         if label.isascii() and not _ASCII_LABEL.fullmatch(label):
-            raise AddressError("domain", f"the domain of {_shown(text)} is no domain name")
+            raise AddressError("domain", f"the domain of {shown(text)} is no domain name")
     try:
         encoded = to_ascii(domain)
     except DomainError as error:
-        raise AddressError("domain-idna", f"{error} of {_shown(text)}") from None
+        raise AddressError("domain-idna", f"{error} of {shown(text)}") from None
     if len(encoded) > DOMAIN_LIMIT:
-        raise AddressError("domain-length", f"the domain of {_shown(text)} is over {DOMAIN_LIMIT} octets in DNS")
+        raise AddressError("domain-length", f"the A-labels of {shown(text)} are over {DOMAIN_LIMIT} octets")
 
 
 def _check_literal(domain: str, text: str) -> None:
@@ -197,8 +199,9 @@ def _check_literal(domain: str, text: str) -> None:
         else:
             raise ValueError("neither")
     except ValueError:
-        raise AddressError("address-literal", f"the address literal of {_shown(text)} is not valid") from None
+        raise AddressError("address-literal", f"the address literal of {shown(text)} is not valid") from None
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
+    """`text` for a message to people: quoted, escaped to ASCII, at most 80 characters of it."""
     return ascii(text if len(text) <= 80 else text[:77] + "...")
