@@ -168,11 +168,11 @@ def _read_parameters(
             continue
         match = _PARAMETER.fullmatch(word)
         if match is None:
-            raise _error(501, "5.5.4", f"bad parameter {ascii(word[:60])} of {command}", "parameter syntax")
-        keyword = match[1].upper()
+            raise _error(501, "5.5.4", f"bad parameter {word[:60]!a} of {command}", "parameter syntax")
+        keyword = match[1].upper()[:60]
         read = known.get(keyword)
         if read is None:
-            raise _error(555, "5.5.4", f"{command} knows no parameter {keyword[:60]}", f"parameter {keyword[:60]}")
+            raise _error(555, "5.5.4", f"{command} knows no parameter {keyword}", f"parameter {keyword}")
         if keyword.lower() in values:
             raise _error(501, "5.5.4", f"{keyword} is given twice", f"parameter {keyword}")
         try:

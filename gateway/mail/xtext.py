@@ -34,7 +34,7 @@ def decode_xtext(xtext: str) -> str:
 
 
 def decode_unitext(unitext: str) -> str:
-    """The address behind a `utf-8` address type's value, `\\x{HEX}` undone (RFC 6533 §3). Raises XtextError."""
+    """The address in an ORCPT of type utf-8, its `\\x{HEX}` undone (RFC 6533 §3). Raises XtextError."""
     if not _UNITEXT.fullmatch(unitext):
         raise XtextError("a utf-8 address has a character that has to be written as \\x{...}")
     try:

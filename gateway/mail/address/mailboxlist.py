@@ -154,7 +154,7 @@ def _check_encoded_words(name: str) -> None:
         except ValueError:
             continue  # readers show it as it stands
         if b"\x00" in octets or b"\r" in octets or b"\n" in octets:
-            raise AddressError("encoded-word", "an encoded word of the display name hides a line end or a NUL")
+            raise AddressError("encoded-word", "an encoded word of the display name has a line end or NUL")
 
 
 def _refusal(text: str, position: int) -> AddressError:
