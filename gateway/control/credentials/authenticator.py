@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from gateway.control.credentials.format import chosen_password_tag, parse_password
 from gateway.control.credentials.guesses import GuessTable
-from gateway.control.credentials.guessrules import GuessVerdict, origin_of
+from gateway.control.credentials.guessrules import SHORTEST_DELAY_SECONDS, GuessVerdict, origin_of
 from gateway.control.credentials.hashing import DUMMY_HASH, HashPool, PoolBusyError, verify_password
 from gateway.control.credentials.signin import Accepted, Denied, SignIn, SignInOutcome, SignInSink
 from gateway.control.credentials.verified import VerifiedPasswords
@@ -65,6 +65,14 @@ class _Attempt:
         return f"_Attempt(name={self.name!r}, protocol={self.protocol!r}, address={self.address!r})"
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """Whether the password was right; a wrong one is already counted, and costs a delay."""
+
+    right: bool
+    delay_seconds: float
+
+
 class Authenticator:
     """Checks logins: at most one argon2 run each, and exactly one before a neutral refusal.
 
@@ -83,7 +91,7 @@ class Authenticator:
         sink: SignInSink,
         verify_hash: Callable[[str, str], bool] = verify_password,
     ) -> None:
-        """`tag_key`: the master key's sub-key `credential-tag`. `verify_hash`: argon2, unless a test counts."""
+        """`tag_key`: the master key's sub-key `credential-tag`; `verify_hash`: argon2, but for tests."""
         self._directory = directory
         self._guesses = guesses
         self._pool = pool
@@ -92,7 +100,7 @@ class Authenticator:
         self._sink = sink
         self._verify_hash = verify_hash
         self._verified = VerifiedPasswords(clock)
-        self._running: dict[tuple[bytes, bytes, str], asyncio.Task[bool | GuessVerdict]] = {}
+        self._running: dict[tuple[bytes, bytes, str], asyncio.Task[_Answer | None]] = {}
         self._unsubscribe = directory.subscribe(self._forget_changed)
 
     async def verify(self, login: str, password: str, *, protocol: str, address: str) -> Accepted | Denied:
@@ -122,16 +130,15 @@ class Authenticator:
     async def _decide(self, attempt: _Attempt) -> Accepted | Denied:
         before = self._guesses.check(attempt.name, attempt.address)
         if before.denied:
-            return Denied(SignInOutcome.TOO_MANY_GUESSES, before.delay_seconds)
+            return Denied(SignInOutcome.TOO_MANY_GUESSES, SHORTEST_DELAY_SECONDS)
         try:
-            right = await self._is_right(attempt)
+            answer = await self._ask(attempt)
         except PoolBusyError:
             return Denied(SignInOutcome.BUSY)
-        if isinstance(right, GuessVerdict):
-            return Denied(SignInOutcome.TOO_MANY_GUESSES, right.delay_seconds)
-        if not right or attempt.account is None or attempt.candidate is None:
-            after = self._guesses.wrong(attempt.name, attempt.address, attempt.password)
-            return Denied(SignInOutcome.WRONG_CREDENTIALS, after.delay_seconds)
+        if answer is None:
+            return Denied(SignInOutcome.TOO_MANY_GUESSES, SHORTEST_DELAY_SECONDS)
+        if not answer.right or attempt.account is None or attempt.candidate is None:
+            return Denied(SignInOutcome.WRONG_CREDENTIALS, answer.delay_seconds)
         return await self._admit(attempt, attempt.account, attempt.candidate, before)
 
     async def _candidate(self, account: AccountRecord | None, password: str) -> CredentialRecord | None:
@@ -149,14 +156,17 @@ class Authenticator:
                 return credential
         return None
 
-    async def _is_right(self, attempt: _Attempt) -> bool | GuessVerdict:
-        """Whether the candidate's hash is the password's; one argon2 run unless it was right lately."""
+    async def _ask(self, attempt: _Attempt) -> _Answer | None:
+        """Whether the candidate's hash is the password's; one argon2 run unless it was right lately.
+
+        None: meanwhile too many were wrong, and it was not looked at.
+        """
         octets = attempt.password.encode("utf-8", "surrogatepass")[: 4 * LONGEST_PASSWORD]
         account_id = attempt.account.id if attempt.account is not None else "?" + attempt.name
         mark = self._verified.mark(account_id, octets)
         known = self._verified.credential_of(mark)
         if known is not None and attempt.candidate is not None and known == attempt.candidate.id:
-            return True
+            return _Answer(True, 0.0)
         # Fifty connections of one client that start together are one question, and cost one run.
         wanted = attempt.candidate.id if attempt.candidate is not None else ""
         flight = (mark, origin_of(attempt.address).address, wanted)
@@ -164,22 +174,33 @@ class Authenticator:
         if task is None:
             task = asyncio.ensure_future(self._run_hash(attempt))
             self._running[flight] = task
-            task.add_done_callback(lambda _: self._running.pop(flight, None))
-        right = await asyncio.shield(task)
-        if right is True and attempt.candidate is not None:
+            task.add_done_callback(lambda done: self._land(flight, done))
+        answer = await asyncio.shield(task)
+        if answer is not None and answer.right and attempt.candidate is not None:
             self._verified.remember(mark, attempt.candidate.account_id, attempt.candidate.id)
-        return right
+        return answer
 
-    async def _run_hash(self, attempt: _Attempt) -> bool | GuessVerdict:
+    def _land(self, flight: tuple[bytes, bytes, str], task: asyncio.Task[_Answer | None]) -> None:
+        self._running.pop(flight, None)
+        # Looked at here, for the case that all who asked have hung up: it is no unheard error.
+        if not task.cancelled():
+            task.exception()
+
+    async def _run_hash(self, attempt: _Attempt) -> _Answer | None:
         encoded = attempt.candidate.hash if attempt.candidate is not None else DUMMY_HASH
         if len(attempt.password) > LONGEST_PASSWORD:
             encoded = DUMMY_HASH
         password = attempt.password[:LONGEST_PASSWORD]
 
-        def job() -> bool | GuessVerdict:
-            # Again, as late as can be: what waited in the queue must not slip past a ceiling together.
-            verdict = self._guesses.check(attempt.name, attempt.address)
-            return verdict if verdict.denied else self._verify_hash(encoded, password)
+        def job() -> _Answer | None:
+            # Looked at as late and counted as early as can be: what waited in the queue together must not
+            # slip past a ceiling together.
+            if self._guesses.check(attempt.name, attempt.address).denied:
+                return None
+            if self._verify_hash(encoded, password):
+                return _Answer(True, 0.0)
+            after = self._guesses.wrong(attempt.name, attempt.address, attempt.password)
+            return _Answer(False, after.delay_seconds)
 
         return await self._pool.run(job, owner=origin_of(attempt.address).address)
 

@@ -74,7 +74,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class GuessVerdict:
-    """May the password be looked at (`denied`: 454 and no), and how long to wait before answering.
+    """May the password be looked at (`denied`: 454 and no), and how long to wait before answering one.
 
     `rule` names the ceiling that denies, or is empty.
     """
@@ -103,7 +103,7 @@ def judge(counts: Counts) -> GuessVerdict:
         ]
     for ceiling, count in against:
         if count >= ceiling.most:
-            return GuessVerdict(True, SHORTEST_DELAY_SECONDS, ceiling.name)
+            return GuessVerdict(True, LONGEST_DELAY_SECONDS, ceiling.name)
     steps = max(count - ceiling.free for ceiling, count in against)
     if not counts.trusted:
         steps = max(steps, counts.login - LOGIN_FREE)

@@ -1,0 +1,86 @@
+"""All that is held in memory whole: tenants, workspaces, domains, shards, keys and policy documents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from gateway.control.directory.table import Table
+from gateway.control.policies import EffectivePolicy, PolicySet
+from gateway.control.records import DomainRecord, KeyRecord, ShardRecord, TenantRecord, WorkspaceRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What was read of each kind: a record, or None for one that is gone, by id."""
+
+    tenants: dict[str, TenantRecord | None] = field(default_factory=dict)
+    workspaces: dict[str, WorkspaceRecord | None] = field(default_factory=dict)
+    domains: dict[str, DomainRecord | None] = field(default_factory=dict)
+    shards: dict[str, ShardRecord | None] = field(default_factory=dict)
+    keys: dict[str, KeyRecord | None] = field(default_factory=dict)
+    policies: PolicySet | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Resolved:
+    """An effective policy and the very inputs it was made of."""
+
+    tenant: TenantRecord
+    workspace: WorkspaceRecord
+    policies: PolicySet
+    policy: EffectivePolicy
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """The control plane at one revision. Never changed once made; `with_rows` makes the next."""
+
+    revision: int
+    tenants: Table[bool, TenantRecord]
+    workspaces: Table[str | None, WorkspaceRecord]
+    domains: Table[str, DomainRecord]
+    shards: Table[tuple[str, str], ShardRecord]
+    keys: Table[str, KeyRecord]
+    policies: PolicySet
+    # Handed on from snapshot to snapshot: an entry stands while its inputs are the same objects.
+    _resolved: dict[tuple[str, str], _Resolved] = field(default_factory=dict)
+
+    @classmethod
+    def empty(cls) -> Snapshot:
+        """Before anything was read."""
+        return cls(
+            revision=0,
+            tenants=Table(lambda tenant: tenant.is_platform),
+            workspaces=Table(lambda workspace: workspace.tenant_id),
+            domains=Table(lambda domain: domain.name),
+            shards=Table(lambda shard: (shard.tenant_id, shard.environment)),
+            keys=Table(lambda key: key.domain),
+            policies=PolicySet.empty(),
+        )
+
+    def with_rows(self, revision: int, rows: Rows) -> Snapshot:
+        """The control plane at `revision`, these rows having changed since."""
+        return replace(
+            self,
+            revision=revision,
+            tenants=self.tenants.with_changes(rows.tenants),
+            workspaces=self.workspaces.with_changes(rows.workspaces),
+            domains=self.domains.with_changes(rows.domains),
+            shards=self.shards.with_changes(rows.shards),
+            keys=self.keys.with_changes(rows.keys),
+            policies=rows.policies or self.policies,
+        )
+
+    def effective_policy(self, tenant: TenantRecord, workspace: WorkspaceRecord) -> EffectivePolicy:
+        """What binds an account of `tenant` in `workspace`; resolved once for the same inputs."""
+        known = self._resolved.get((tenant.id, workspace.id))
+        if (
+            known is not None
+            and known.tenant is tenant
+            and known.workspace is workspace
+            and known.policies is self.policies
+        ):
+            return known.policy
+        policy = self.policies.effective(tenant, workspace)
+        self._resolved[tenant.id, workspace.id] = _Resolved(tenant, workspace, self.policies, policy)
+        return policy
