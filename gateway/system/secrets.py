@@ -208,7 +208,8 @@ def check_master_key(key: MasterKey, marks: tuple[KeyMark, ...]) -> None:
         if mark.key_id not in key.key_ids:
             raise SecretError(
                 f"{place} is not this installation's master key: it is key {key.key_id}, and the control "
-                f"database was made with key {mark.key_id}. Put the right file there, or name it in [master_key] file."
+                f"database was made with key {mark.key_id}. Put the right file there, or name it in "
+                "[master_key] file."
             )
         if not hmac.compare_digest(key.check_value(mark.key_id), mark.check_value):
             raise SecretError(f"{place} has another key than the control database knows as {mark.key_id}")
