@@ -35,24 +35,25 @@ class CommandReader:
     `limit` is in octets with the CRLF.
     """
 
-    __slots__ = ("_discarding", "_searched", "limit")
+    __slots__ = ("_bare", "_discarding", "_searched", "limit")
 
     def __init__(self, limit: int = COMMAND_LIMIT) -> None:
         self.limit = limit
         self._searched = 0
         self._discarding = False
+        self._bare = False  # what was thrown away had a CR alone
 
     def feed(self, buffer: bytearray) -> bytes | CommandFault | None:
         """The next line without its CRLF, or what is wrong with it, or None: more has to arrive.
 
         To be called again until None, for lines may have been pipelined.
         """
-        end = buffer.find(b"\n", max(self._searched - 1, 0))
+        end = buffer.find(b"\n", self._searched)
         if end < 0:
             self._wait_for_more(buffer)
             return None
         line = bytes(buffer[: end + 1])
-        if not line.endswith(b"\r\n") or line.find(b"\r") != end - 1:
+        if self._bare or line.find(b"\r") != end - 1:
             buffer.clear()
             self._reset()
             return CommandFault.BARE_NEWLINE
@@ -64,12 +65,14 @@ class CommandReader:
     def _wait_for_more(self, buffer: bytearray) -> None:
         if len(buffer) > self.limit:
             self._discarding = True
+            self._bare = self._bare or buffer.find(b"\r", 0, len(buffer) - 1) >= 0
             del buffer[:-1]  # the last octet may be the CR of the line's end
         self._searched = len(buffer)
 
     def _reset(self) -> None:
         self._searched = 0
         self._discarding = False
+        self._bare = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +96,13 @@ class DataReader:
     comes, and the end is still waited for.
     """
 
-    __slots__ = ("_begun", "_counted", "_discarded", "_dots", "_limit", "_searched", "_too_big")
+    __slots__ = ("_begun", "_counted", "_discarded", "_dots", "_limit", "_searched", "_stuffed", "_too_big")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._begun = False
         self._searched = 0
+        self._stuffed = False  # a line that begins with a dot and is not the end has been seen
         self._counted = 0
         self._dots = 0
         self._discarded = 0
@@ -114,12 +118,27 @@ class DataReader:
                 return DataEnd(b"", too_big=False, octets=3)
             self._begun = True
             self._dots = int(buffer.startswith(b"."))
-        end = buffer.find(_TERMINATOR, max(self._searched - 4, 0))
+        end = self._find_end(buffer)
         if end < 0:
             self._wait_for_more(buffer)
             return None
-        self._searched = end + 5
         return self._finish(buffer, end)
+
+    def _find_end(self, buffer: bytearray) -> int:
+        """Where the terminator begins, or -1.
+
+        Until a stuffed dot is met, one search finds both it and the terminator; for most messages
+        that saves the pass that takes the dots out.
+        """
+        start = max(self._searched - 4, 0)
+        if not self._stuffed:
+            start = buffer.find(b"\r\n.", start)
+            if start < 0 or buffer.startswith(_TERMINATOR, start):
+                return start
+            if len(buffer) - start < 5 and _TERMINATOR.startswith(buffer[start:]):
+                return -1
+            self._stuffed = True
+        return buffer.find(_TERMINATOR, start)
 
     def _finish(self, buffer: bytearray, end: int) -> DataEnd:
         octets = self._discarded + end + 5
@@ -131,7 +150,8 @@ class DataReader:
         del buffer[: end + 5]
         if content.startswith(b"."):
             content = content[1:]
-        content = content.replace(b"\r\n.", b"\r\n")
+        if self._stuffed:
+            content = content.replace(b"\r\n.", b"\r\n")
         if len(content) > self._limit:
             return DataEnd(b"", too_big=True, octets=octets)
         return DataEnd(content, too_big=False, octets=octets)
