@@ -1,0 +1,117 @@
+"""A change of the control plane bites an open session within a second, in every process."""
+
+import smtplib
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.support.gateway import Gateway, plain_message, submit
+
+LIMIT_SECONDS = 1.0
+
+
+def make_account(gateway: Gateway, name: str) -> tuple[str, str, str]:
+    """A fresh account of the demo tenant with an app password: address, password, id of the password."""
+    address = f"{name}@{gateway.state['domain']}"
+    gateway.cli("account", "create", address, "--tenant", gateway.tenant_id, "--smtp")
+    made = gateway.cli("app-password", "create", address)
+    return address, made["app_password"], made["id"]
+
+
+def first_refusal(
+    client: smtplib.SMTP, address: str, change: Callable[[], object]
+) -> tuple[float, int, bytes]:
+    """Seconds from the end of `change` to the first refusal, and that refusal."""
+    change()
+    began = time.monotonic()
+    while time.monotonic() < began + 5:
+        try:
+            submit(client, plain_message(address), ("x@example.org",), address)
+        except smtplib.SMTPResponseException as refusal:
+            return time.monotonic() - began, refusal.smtp_code, refusal.smtp_error
+        except smtplib.SMTPServerDisconnected:
+            return time.monotonic() - began, 421, b""
+        time.sleep(0.02)
+    raise AssertionError("nothing was refused for 5 s")
+
+
+CHANGES: dict[str, Callable[[Gateway, str, str], object]] = {
+    "password revoked": lambda g, address, key: g.cli("app-password", "revoke", key),
+    "switch off": lambda g, address, key: g.cli("account", "update", address, "--no-smtp"),
+    "account suspended": lambda g, address, key: g.cli("account", "update", address, "--suspend"),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_an_open_session_is_refused_within_a_second(gateway: Gateway, name: str) -> None:
+    address, password, key = make_account(gateway, "live-" + name.replace(" ", "-"))
+    with gateway.smtp(address, password) as client:
+        submit(client, plain_message(address), ("x@example.org",), address)
+        seconds, code, _ = first_refusal(client, address, lambda: CHANGES[name](gateway, address, key))
+    assert seconds <= LIMIT_SECONDS
+    assert code in (421, 535, 550, 530)
+    with pytest.raises(smtplib.SMTPAuthenticationError):
+        with gateway.smtp(address, password):
+            pass
+
+
+def test_a_changed_policy_bites_an_open_session(gateway: Gateway, tmp_path) -> None:
+    document = tmp_path / "narrow.toml"
+    document.write_text('extends = "default"\n[limits]\nmessage_bytes = "1 MiB"\n')
+    gateway.cli("policy", "apply", str(document))
+    gateway.cli("workspace", "create", "narrow", "--tenant", gateway.tenant_id, "--policy", "narrow")
+    address, password, _ = make_account(gateway, "live-policy")
+    gateway.cli("account", "update", address, "--workspace", "narrow")
+
+    def change() -> None:
+        document.write_text(
+            'extends = "default"\n[limits]\nrecipients_per_message = 1\nmessage_bytes = "1 KiB"\n'
+        )
+        gateway.cli("policy", "apply", str(document))
+
+    with gateway.smtp(address, password) as client:
+        big = plain_message(address, body="x" * 70 + "\r\n" + ("y" * 70 + "\r\n") * 50)
+        submit(client, big, ("x@example.org",), address)
+        change()
+        began = time.monotonic()
+        while True:
+            try:
+                submit(client, big, ("x@example.org",), address)
+            except smtplib.SMTPResponseException as refusal:
+                assert refusal.smtp_code == 552
+                break
+            assert time.monotonic() - began < LIMIT_SECONDS
+
+
+def test_a_suspended_tenant_and_its_return(gateway: Gateway) -> None:
+    tenant = gateway.cli("tenant", "create", "Live Suspended")
+    domain = next(d["name"] for d in gateway.cli("domain", "list") if d["tenant_id"] == tenant["id"])
+    address = f"a@{domain}"
+    gateway.cli("account", "create", address, "--tenant", tenant["id"], "--smtp")
+    password = gateway.cli("app-password", "create", address)["app_password"]
+    with gateway.smtp(address, password) as client:
+        submit(client, plain_message(address), ("x@example.org",), address)
+        seconds, _, _ = first_refusal(client, address, lambda: gateway.cli("tenant", "suspend", tenant["id"]))
+        assert seconds <= LIMIT_SECONDS
+    gateway.cli("tenant", "resume", tenant["id"])
+    time.sleep(LIMIT_SECONDS)
+    with gateway.smtp(address, password) as client:
+        assert submit(client, plain_message(address), ("x@example.org",), address)
+
+
+def test_a_paused_shard_keeps_mail_and_resumes(gateway: Gateway) -> None:
+    tenant = gateway.cli("tenant", "create", "Live Paused")
+    domain = next(d["name"] for d in gateway.cli("domain", "list") if d["tenant_id"] == tenant["id"])
+    shard = next(s["name"] for s in gateway.cli("shard", "list") if s["tenant_id"] == tenant["id"])
+    address = f"a@{domain}"
+    gateway.cli("account", "create", address, "--tenant", tenant["id"], "--smtp")
+    password = gateway.cli("app-password", "create", address)["app_password"]
+    gateway.cli("shard", "pause", shard)
+    time.sleep(LIMIT_SECONDS)
+    with gateway.smtp(address, password) as client:
+        message_id = submit(client, plain_message(address), ("x@example.org",), address)
+    time.sleep(1.5)
+    assert [row["state"] for row in gateway.cli("queue", "list", "--tenant", tenant["id"])] == ["waiting"]
+    gateway.cli("shard", "resume", shard)
+    gateway.captured(message_id)

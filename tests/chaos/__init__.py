@@ -1,0 +1,1 @@
+"""The large chaos run behind `make chaos`."""
