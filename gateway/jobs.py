@@ -69,7 +69,7 @@ class JobRunner:
                 return held
         except DatabaseAway as error:
             self._log.warning("job_put_off", job=job.name, reason=str(error))
-        except Exception:
+        except Exception:  # noqa: BLE001 - one broken job must not end the others
             self._log.exception("job_failed", job=job.name)
         return False
 
