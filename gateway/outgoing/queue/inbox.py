@@ -34,9 +34,12 @@ class Prepared:
 
 @dataclass(slots=True, eq=False)
 class Item:
-    """One request to the store thread. Exactly one of `result` and `error` is set when it is done."""
+    """One request to the store thread. `result` holds unless `error` is set.
 
-    future: Future[Any]
+    `future` is None for what the thread asks of itself.
+    """
+
+    future: Future[Any] | None
     put_at: float = field(init=False, default=0.0)
     result: Any = field(init=False, default=None)
     error: BaseException | None = field(init=False, default=None)
@@ -60,10 +63,14 @@ class Record(Item):
 
 @dataclass(slots=True, eq=False)
 class Run(Item):
-    """A function to run inside the transaction. `guarded`: in a savepoint, as it may fail."""
+    """A function to run inside the transaction. `guarded`: in a savepoint, as it may fail.
+
+    `undo` takes back what it did where nobody can tell whether the commit took place.
+    """
 
     function: Callable[[Connection], Any]
     guarded: bool = True
+    undo: Callable[[Connection], None] | None = None
 
 
 class Inbox:

@@ -119,7 +119,9 @@ def _add_events(rows: Rows, message: NewMessage, state: State | None, now: float
     rows.event.append(event_row(message.tenant_id, message.id, None, "accepted", now))
     if state is State.HELD:
         rows.event.append(
-            event_row(message.tenant_id, message.id, None, "held", now, reply=message.hold_rule, actor="policy")
+            event_row(
+                message.tenant_id, message.id, None, "held", now, reply=message.hold_rule, actor="policy"
+            )
         )
 
 
@@ -184,9 +186,7 @@ def _recipient_row(
     owned = state is State.OWNED
     late_at = None
     if parked:
-        late_at = retry.late_at(
-            message.received_at, message.give_up_at, delay_notified=notified, parked=True
-        )
+        late_at = retry.late_at(message.received_at, message.give_up_at, delay_notified=notified, parked=True)
     return {
         "message_id": message.id,
         "n": n,

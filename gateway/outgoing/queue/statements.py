@@ -35,17 +35,19 @@ class Statements:
 
     def source(self, parameter: str, columns: Sequence[str], *, numbers: Sequence[str] = ()) -> str:
         """FROM-clause text: a JSON list (of lists, if there are several columns) as table `k`."""
+        several = len(columns) > 1
+        shown = []
+        for i, name in enumerate(columns):
+            if self._postgresql:
+                text = f"k.value->>{i}" if several else "k.value#>>'{}'"
+                text = f"({text})::bigint" if name in numbers else text
+            else:
+                text = f"json_extract(k.value, '$[{i}]')" if several else "k.value"
+            shown.append(f"{text} AS {name}")
+        table = f"json_each(:{parameter}) AS k"
         if self._postgresql:
-            shown = [
-                (f"k.value->>{i}" if len(columns) > 1 else "k.value#>>'{}'", name) for i, name in enumerate(columns)
-            ]
-            cast = [f"({text})::bigint AS {name}" if name in numbers else f"{text} AS {name}" for text, name in shown]
-            return f"(SELECT {', '.join(cast)} FROM jsonb_array_elements(CAST(:{parameter} AS jsonb)) AS k(value)) AS k"
-        names = [
-            f"json_extract(value, '$[{i}]') AS {name}" if len(columns) > 1 else f"value AS {name}"
-            for i, name in enumerate(columns)
-        ]
-        return f"(SELECT {', '.join(names)} FROM json_each(:{parameter})) AS k"
+            table = f"jsonb_array_elements(CAST(:{parameter} AS jsonb)) AS k(value)"
+        return f"(SELECT {', '.join(shown)} FROM {table}) AS k"
 
     def one_of(self, column: str, parameter: str) -> str:
         """Condition text: `column` is in a JSON list."""
@@ -188,7 +190,9 @@ class Statements:
             f"INSERT INTO incarnation (id, node, started_at, heartbeat_at) VALUES (:me, :node, {now}, {now})"
             f" ON CONFLICT (id) DO UPDATE SET heartbeat_at = {now}"
         )
-        self.stale = sa.text(f"SELECT id FROM incarnation WHERE heartbeat_at < {now} - :seconds AND id <> :me")
+        self.stale = sa.text(
+            f"SELECT id FROM incarnation WHERE heartbeat_at < {now} - :seconds AND id <> :me"
+        )
         taken = f"(state = 'owned' OR state = 'unknown') AND state IN ('owned', 'unknown') AND {IS_LIVE}"
         self.owners = sa.text(f"SELECT DISTINCT owner FROM recipient WHERE {taken}")
         self.owned = sa.text(

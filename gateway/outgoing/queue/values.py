@@ -207,10 +207,11 @@ class OutcomeKind(StrEnum):
 class Outcome:
     """The result of one attempt for one recipient, written with all that follows from it.
 
-    `message_id`, `n`, `attempt` and `tenant_id` are the delivery's. Only `deferred` has `next_attempt_at` (None: parked until its shard or tenant is resumed, then
-    `parked` is "shard" or "tenant"). `dsn` is stored in the same transaction. `delay_notified`
-    marks that the delay DSN is dealt with. `possible_duplicate` records that the peer may have
-    taken the message although it did not say so.
+    `message_id`, `n`, `attempt` and `tenant_id` are the delivery's. Only `deferred` has
+    `next_attempt_at` (None: parked until its shard or tenant is resumed, then `parked` is "shard" or
+    "tenant"). `dsn` is stored in the same transaction. `delay_notified` marks that the delay DSN is
+    dealt with. `possible_duplicate` records that the peer may have taken the message although it did
+    not say so.
     """
 
     message_id: str

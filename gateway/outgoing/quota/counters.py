@@ -87,4 +87,6 @@ def _key(charge: Charge, start: int) -> Key:
 
 def _minutes(release_from: float) -> list[int]:
     first = window_start("minute", release_from)
-    return [start for start in (first, first + 60, first + 120) if start - release_from <= RELEASE_AHEAD_SECONDS]
+    return [
+        start for start in (first, first + 60, first + 120) if start - release_from <= RELEASE_AHEAD_SECONDS
+    ]

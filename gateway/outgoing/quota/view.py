@@ -27,6 +27,10 @@ class QuotaView:
             current = {k: v for k, v in self._values.items() if k[4] > now - _OLDEST_SECONDS}
             self._values = current if len(current) <= _MOST_KEYS // 2 else dict(values)
 
+    def knows(self, key: Key) -> bool:
+        """Whether the counter has been seen, so that its row is there."""
+        return key in self._values
+
     def refusal(self, charges: Iterable[Charge], now: float) -> QuotaRefused | None:
         """The refusal that is certain already, if any. First-time recipients are not looked at."""
         checked = [charge for charge in charges if charge.metric != "first_time_recipients"]
