@@ -1,0 +1,1 @@
+"""Takes queued mail onward: fair order, connections, transactions, outcomes."""
