@@ -1,0 +1,87 @@
+"""The tables of accounts and of the addresses they answer to."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped
+
+from gateway.control.base import Base, Id, Metadata, Time, one_of
+from gateway.control.records import ENVIRONMENTS
+
+STATUSES = ("active", "suspended", "deleting")
+ASSIGNMENTS = ("auto", "explicit")
+
+
+class AccountRow(Base):
+    """One mail identity, in one workspace: its own tenant's or a shared one, of its own environment."""
+
+    __tablename__ = "accounts"
+    __table_args__ = (
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"]),
+        sa.ForeignKeyConstraint(
+            ["workspace_id", "environment", "workspace_owner"],
+            ["workspaces.id", "workspaces.environment", "workspaces.owner"],
+        ),
+        sa.UniqueConstraint("id", "tenant_id"),
+        sa.UniqueConstraint("id", "tenant_id", "environment"),
+        sa.UniqueConstraint("tenant_id", "client_id"),
+        sa.Index("ix_accounts_workspace_id", "workspace_id"),
+        one_of("environment", ENVIRONMENTS),
+        one_of("status", STATUSES),
+        one_of("assignment", ASSIGNMENTS),
+        sa.CheckConstraint("workspace_owner = 'shared' OR workspace_owner = tenant_id", name="workspace"),
+    )
+
+    id: Mapped[Id]
+    """The grant id."""
+    tenant_id: Mapped[str]
+    workspace_id: Mapped[str]
+    workspace_owner: Mapped[str]
+    environment: Mapped[str]
+    assignment: Mapped[str]
+    """How it came into its workspace: "auto" follows patterns and defaults, "explicit" stays."""
+    address: Mapped[str]
+    display_name: Mapped[str | None]
+    status: Mapped[str]
+    smtp: Mapped[bool]
+    imap: Mapped[bool]
+    epoch: Mapped[int]
+    home_location: Mapped[str]
+    client_id: Mapped[str | None]
+    metadata_: Mapped[Metadata]
+    created_at: Mapped[Time]
+    updated_at: Mapped[Time]
+
+
+class AccountAddressRow(Base):
+    """An address of an account, its own or an alias. `key` is what logins and identities are compared by."""
+
+    __tablename__ = "account_addresses"
+    __table_args__ = (
+        sa.ForeignKeyConstraint(
+            ["account_id", "tenant_id", "environment"],
+            ["accounts.id", "accounts.tenant_id", "accounts.environment"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["domain_id", "tenant_id", "environment"],
+            ["domains.id", "domains.tenant_id", "domains.environment"],
+        ),
+        sa.Index("ix_account_addresses_account_id", "account_id"),
+        sa.Index("ix_account_addresses_domain_id", "domain_id"),
+        sa.Index(
+            "uq_account_addresses_account_id_primary",
+            "account_id",
+            unique=True,
+            sqlite_where=sa.text("is_primary"),
+            postgresql_where=sa.text("is_primary"),
+        ),
+    )
+
+    key: Mapped[Id]
+    address: Mapped[str]
+    account_id: Mapped[str]
+    tenant_id: Mapped[str]
+    environment: Mapped[str]
+    domain_id: Mapped[str]
+    is_primary: Mapped[bool]
+    created_at: Mapped[Time]

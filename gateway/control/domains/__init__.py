@@ -1,0 +1,1 @@
+"""Domains: proved and trial ones."""

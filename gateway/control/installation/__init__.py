@@ -1,0 +1,1 @@
+"""The installation itself: its revision, its keys, its first rows."""

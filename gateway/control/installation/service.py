@@ -1,0 +1,101 @@
+"""Opening an installation: its first rows, its master key checked, its lasting secrets unsealed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+from sqlalchemy.orm import Session
+
+from gateway.control.installation.model import HeadRow, MasterKeyRow, SecretRow
+from gateway.system.clock import Clock
+from gateway.system.database import Database
+from gateway.system.secrets import KeyMark, MasterKey, SecretError, check_master_key, derive
+
+_ROOT = "root"
+_PLACE = {"tenant": "", "table": "installation_secrets", "row": _ROOT, "column": "sealed"}
+
+
+class Installation:
+    """An opened installation. Its `durable_key`s outlive rotations of the master key."""
+
+    def __init__(self, master_key: MasterKey, root: bytes) -> None:
+        """Use `open`."""
+        self.master_key = master_key
+        self._root = root
+
+    @classmethod
+    def open(
+        cls,
+        database: Database,
+        master_key: MasterKey,
+        clock: Clock,
+        random_bytes: Callable[[int], bytes] = os.urandom,
+    ) -> Installation:
+        """Check the master key against the database; on the very first start make the installation's secrets.
+
+        Raises SecretError (with a sentence, nothing touched) for a key that is not the installation's.
+        """
+        with database.read() as connection, Session(connection) as session:
+            root = _root(session, master_key)
+        if root is None:
+            with database.write() as connection, Session(connection) as session:
+                root = _root(session, master_key) or _found(
+                    session, connection, master_key, clock, random_bytes
+                )
+        return cls(master_key, root)
+
+    def durable_key(self, purpose: str) -> bytes:
+        """A 32-octet key for HMACs that must stay valid when the master key is rotated."""
+        return derive(self._root, f"durable/{purpose}")
+
+
+def marks(session: Session) -> tuple[KeyMark, ...]:
+    """The master keys that something in this database may be sealed under."""
+    rows = session.scalars(sa.select(MasterKeyRow).order_by(MasterKeyRow.created_at))
+    return tuple(KeyMark(row.key_id, row.check_value) for row in rows)
+
+
+def reseal_root(session: Session, old: MasterKey, new: MasterKey) -> None:
+    """Seal the installation's secret under the new key; part of a rotation."""
+    row = session.get_one(SecretRow, _ROOT)
+    row.sealed = new.sealer("installation").seal(
+        old.sealer("installation").open(row.sealed, **_PLACE), **_PLACE
+    )
+
+
+def _root(session: Session, master_key: MasterKey) -> bytes | None:
+    known = marks(session)
+    check_master_key(master_key, known)
+    row = session.get(SecretRow, _ROOT)
+    if row is None:
+        if known:
+            raise SecretError("the control database has lost its own secrets: restore it from a backup")
+        return None
+    return master_key.sealer("installation").open(row.sealed, **_PLACE)
+
+
+def _found(
+    session: Session,
+    connection: Connection,
+    master_key: MasterKey,
+    clock: Clock,
+    random_bytes: Callable[[int], bytes],
+) -> bytes:
+    if connection.dialect.name == "postgresql":
+        # Two nodes may start for the first time at once; the second finds the first one's rows.
+        connection.execute(sa.text("LOCK TABLE control_head IN EXCLUSIVE MODE"))
+        found = _root(session, master_key)
+        if found is not None:
+            return found
+    root = random_bytes(32)
+    now = clock.now()
+    sealed = master_key.sealer("installation").seal(root, **_PLACE)
+    key_id = master_key.key_id
+    session.add(SecretRow(name=_ROOT, sealed=sealed, created_at=now))
+    session.add(MasterKeyRow(key_id=key_id, check_value=master_key.check_value(key_id), created_at=now))
+    session.add(HeadRow(id=1, revision=0, audit_number=0, audit_hash=""))
+    session.flush()
+    return root

@@ -1,0 +1,1 @@
+"""Plans: tiers that bound what tenants may have."""

@@ -1,0 +1,23 @@
+"""The table of plans: named documents; what they say is read by gateway.control.policies."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped
+
+from gateway.control.base import Base, Id, Time
+
+
+class PlanRow(Base):
+    """A tier: the most a tenant may have."""
+
+    __tablename__ = "plans"
+    __table_args__ = (sa.UniqueConstraint("name"),)
+
+    id: Mapped[Id]
+    name: Mapped[str]
+    document: Mapped[str]
+    """The TOML text as it was applied."""
+    version: Mapped[int]
+    created_at: Mapped[Time]
+    updated_at: Mapped[Time]

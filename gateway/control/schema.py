@@ -1,0 +1,30 @@
+"""All tables of the control database in one place: importing a room's model adds its tables."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import sqlalchemy as sa
+
+from gateway.control.base import Base
+
+_ROOMS = (
+    "accounts",
+    "audit",
+    "credentials",
+    "domains",
+    "installation",
+    "keys",
+    "plans",
+    "shards",
+    "sources",
+    "tenants",
+    "workspaces",
+)
+
+
+def metadata() -> sa.MetaData:
+    """The metadata with every table that the migrations must make."""
+    for room in _ROOMS:
+        import_module(f"gateway.control.{room}.model")
+    return Base.metadata

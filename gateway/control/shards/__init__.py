@@ -1,0 +1,1 @@
+"""Shards: sending sub-domains and their routes."""

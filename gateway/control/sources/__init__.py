@@ -1,0 +1,1 @@
+"""Source addresses: what the platform sends from."""

@@ -1,0 +1,1 @@
+"""Workspaces: policy containers that accounts are in."""
