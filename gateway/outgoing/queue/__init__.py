@@ -1,6 +1,7 @@
 """The durable queue of one location: accepted mail until each recipient's end."""
 
 from gateway.outgoing.queue.states import FINISHED, LIVE, State
+from gateway.outgoing.queue.store import QueueStore
 from gateway.outgoing.queue.values import (
     ContentGone,
     Delivery,
@@ -28,6 +29,7 @@ __all__ = [
     "Outcome",
     "OutcomeKind",
     "Purpose",
+    "QueueStore",
     "QueuedRecipient",
     "Recorded",
     "State",

@@ -41,11 +41,16 @@ class Closed:
 
 @dataclass(slots=True)
 class Picks:
-    """What reading found: rows to take, and (why, tenant, stream, shard) whose rows are to be parked."""
+    """What reading found.
+
+    `rows` to take; (why, tenant, stream, shard) whose rows are to be parked; (why, shard, tenant) whose
+    are to be resumed; `due`: some rows have waited long enough and are to be made ready first.
+    """
 
     rows: list[tuple[str, int]] = field(default_factory=list)
     park: list[tuple[str, str, str, str]] = field(default_factory=list)
     resume: list[tuple[str, str, str]] = field(default_factory=list)
+    due: bool = False
 
 
 class Picker:
@@ -57,15 +62,21 @@ class Picker:
         self._lane_cursors: dict[tuple[str, str], tuple[str, str]] = {}
 
     def pick(
-        self, connection: Connection, limit: int, closed: Closed, skip_tenants: Collection[str]
+        self,
+        connection: Connection,
+        limit: int,
+        closed: Closed,
+        skip_tenants: Collection[str],
+        now: float,
     ) -> Picks:
         """At most `limit` rows, spread over tenants, streams and lanes."""
-        picks = Picks(resume=self._resumable(connection, closed))
+        due = connection.execute(self._statements.any_due, {"now": now}).first() is not None
+        picks = Picks(resume=self._resumable(connection, closed), due=due)
         streams = self._streams(connection, limit, skip_tenants)
         if not streams:
             return picks
         share = -(-limit // len(streams))
-        lanes = []
+        lanes: list[tuple[str, str, str, str, int]] = []
         for tenant, stream in streams:
             found = self._lanes(connection, tenant, stream, share, closed, picks)
             lanes += [(tenant, stream, *lane, -(-share // len(found))) for lane in found]

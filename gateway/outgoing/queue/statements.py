@@ -158,6 +158,9 @@ class Statements:
             f" WHERE (message_id, n) IN (SELECT message_id, n FROM recipient WHERE {IS_TIMED}"
             f" AND next_attempt_at <= :now ORDER BY next_attempt_at LIMIT :most{skip})"
         )
+        self.any_due = sa.text(
+            f"SELECT 1 FROM recipient WHERE {IS_TIMED} AND next_attempt_at <= :now LIMIT 1"
+        )
         self.park = sa.text(
             "UPDATE recipient SET state = 'waiting', parked = :why, next_attempt_at = NULL,"
             " late_at = CASE WHEN NOT delay_notified THEN queued_at + 10800.0"
@@ -198,6 +201,7 @@ class Statements:
         self.owned = sa.text(
             f"SELECT message_id, n, tenant_id, owner, state, attempts FROM recipient WHERE {taken} AND "
             + self.one_of("owner", "ids")
+            + " ORDER BY message_id, n"
             + (" FOR UPDATE" if self._postgresql else "")
         )
         self.free = sa.text(

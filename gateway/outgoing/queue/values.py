@@ -156,42 +156,6 @@ class Purpose(StrEnum):
     """No attempt is due: its life is over, or a delay notice is due (see `retry.next_step`)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """Recipients of one message that share shard and destination; each row owned by this worker."""
-
-    message: StoredMessage
-    shard_id: str
-    destination: str
-    recipients: tuple[QueuedRecipient, ...]
-    source: ContentSource = field(repr=False, compare=False)
-    carried: StoredContent | None = field(default=None, repr=False, compare=False)
-    purpose: Purpose = Purpose.ATTEMPT
-
-    async def load(self) -> StoredContent:
-        """The message's octets and signatures: from memory if carried, else read in a thread.
-
-        Raises ContentGone if they are lost.
-        """
-        if self.carried is not None:
-            return self.carried
-        return await self.source.load(self.message.id)
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A message is durable.
-
-    `state` is the state of its recipients: `held`, `scheduled` (until `release_at`), else `ready`
-    whether or not some of them are already in `deliveries`.
-    """
-
-    id: str
-    state: State
-    release_at: float | None
-    deliveries: tuple[Delivery, ...]
-
-
 class OutcomeKind(StrEnum):
     """How an attempt for one recipient ended. `unknown` is not an end: the answer is awaited."""
 
@@ -228,6 +192,59 @@ class Outcome:
     dsn: NewMessage | None = None
     delay_notified: bool = False
     possible_duplicate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Recipients of one message that share shard and destination; each row owned by this worker."""
+
+    message: StoredMessage
+    shard_id: str
+    destination: str
+    recipients: tuple[QueuedRecipient, ...]
+    source: ContentSource = field(repr=False, compare=False)
+    carried: StoredContent | None = field(default=None, repr=False, compare=False)
+    purpose: Purpose = Purpose.ATTEMPT
+
+    async def load(self) -> StoredContent:
+        """The message's octets and signatures: from memory if carried, else read in a thread.
+
+        Raises ContentGone if they are lost.
+        """
+        if self.carried is not None:
+            return self.carried
+        return await self.source.load(self.message.id)
+
+    def handed_back(self, at: float) -> list[Outcome]:
+        """The outcomes that give all its recipients back to the queue, as if they had not been taken."""
+        late = self.purpose is Purpose.LATE
+        return [
+            Outcome(
+                self.message.id,
+                recipient.n,
+                recipient.attempt,
+                OutcomeKind.DEFERRED if late else OutcomeKind.HANDED_BACK,
+                at,
+                self.message.tenant_id,
+                next_attempt_at=recipient.next_attempt_at,
+                parked=recipient.parked,
+            )
+            for recipient in self.recipients
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A message is durable.
+
+    `state` is the state of its recipients: `held`, `scheduled` (until `release_at`), else `ready`
+    whether or not some of them are already in `deliveries`.
+    """
+
+    id: str
+    state: State
+    release_at: float | None
+    deliveries: tuple[Delivery, ...]
 
 
 @dataclass(frozen=True, slots=True)
