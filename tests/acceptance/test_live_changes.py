@@ -51,9 +51,8 @@ def test_an_open_session_is_refused_within_a_second(gateway: Gateway, name: str)
         seconds, code, _ = first_refusal(client, address, lambda: CHANGES[name](gateway, address, key))
     assert seconds <= LIMIT_SECONDS
     assert code in (421, 535, 550, 530)
-    with pytest.raises(smtplib.SMTPAuthenticationError):
-        with gateway.smtp(address, password):
-            pass
+    with pytest.raises(smtplib.SMTPAuthenticationError), gateway.smtp(address, password):
+        pass
 
 
 def test_a_changed_policy_bites_an_open_session(gateway: Gateway, tmp_path) -> None:

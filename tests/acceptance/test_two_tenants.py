@@ -121,9 +121,8 @@ def test_ones_password_does_not_open_the_others_account(
     gateway: Gateway, pair: tuple[Sender, Sender]
 ) -> None:
     mallory, victim = pair
-    with pytest.raises(smtplib.SMTPAuthenticationError):
-        with gateway.smtp(victim.address, mallory.password):
-            pass
+    with pytest.raises(smtplib.SMTPAuthenticationError), gateway.smtp(victim.address, mallory.password):
+        pass
 
 
 def test_an_unknown_login_and_a_wrong_password_sound_alike(

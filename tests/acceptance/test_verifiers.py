@@ -1,4 +1,4 @@
-"""Independent verifiers accept our signatures over real and awkward messages: OpenDKIM and Perl's Mail::DKIM."""
+"""OpenDKIM and Perl's Mail::DKIM accept our signatures over real and awkward messages."""
 
 import re
 import smtplib

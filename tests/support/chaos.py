@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import random
 import smtplib
-import socket
 import threading
 import time
 from collections import Counter
@@ -189,7 +188,7 @@ class Chaos:
                 with self._gateway.smtp() as session:
                     while self._wanted():
                         self._send_one(session, own)
-            except (OSError, smtplib.SMTPException, socket.timeout):
+            except (TimeoutError, OSError, smtplib.SMTPException):
                 time.sleep(0.1)
 
     def _wanted(self) -> bool:
