@@ -16,6 +16,7 @@ _ROOMS = (
     "installation",
     "keys",
     "plans",
+    "policies",
     "shards",
     "sources",
     "tenants",
