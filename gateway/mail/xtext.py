@@ -41,3 +41,13 @@ def decode_unitext(unitext: str) -> str:
         return _UNICODE.sub(lambda match: chr(int(match[1], 16)), unitext)
     except (ValueError, OverflowError):
         raise XtextError("a utf-8 address names a character over U+10FFFF") from None
+
+
+def encode_unitext(address: str) -> str:
+    """The address in ASCII, for an address type of utf-8 (RFC 6533 §3, utf-8-addr-xtext)."""
+    return "".join(
+        character
+        if character.isascii() and character.isprintable() and character not in " +=\\"
+        else f"\\x{{{ord(character):02X}}}"
+        for character in address
+    )
