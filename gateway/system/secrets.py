@@ -100,6 +100,14 @@ class MasterKey:
         """Seals and opens values of one purpose ("dkim", "route", …) under all live keys."""
         return Sealer(self._subkeys(purpose), lambda: self._reloaded(purpose))
 
+    def reload(self) -> None:
+        """Look whether the file was rotated under us, and take what it holds now. Raises SecretError."""
+        with self._lock:
+            stamp = _stamp(self.path)
+            if self.path is not None and stamp is not None and stamp != self._stamp:
+                self._keys = {_key_id(key): key for key in _read(self.path)}
+                self._stamp = stamp
+
     def add_new(self, random_bytes: Callable[[int], bytes] = os.urandom) -> MasterKey:
         """Write a new key before the old ones into the file; returns all. First step of a rotation."""
         return self._rewrite((random_bytes(_OCTETS), *self._keys.values()))
@@ -128,13 +136,8 @@ class MasterKey:
         return {key_id: derive(key, f"seal/{purpose}") for key_id, key in self._keys.items()}
 
     def _reloaded(self, purpose: str) -> dict[bytes, bytes]:
-        """The sub-keys after looking whether the file was rotated under us."""
-        with self._lock:
-            stamp = _stamp(self.path)
-            if self.path is not None and stamp is not None and stamp != self._stamp:
-                self._keys = {_key_id(key): key for key in _read(self.path)}
-                self._stamp = stamp
-            return self._subkeys(purpose)
+        self.reload()
+        return self._subkeys(purpose)
 
 
 class Sealer:

@@ -1,0 +1,118 @@
+"""Finding a row by its name or its id, for a caller who may see it; and checking the words callers give."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from gateway.control.base import Base
+from gateway.control.errors import Conflict, Invalid, NotFound
+from gateway.control.records import ENVIRONMENTS, Actor, Environment
+
+R = TypeVar("R", bound=Base)
+
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_LONGEST_NAME = 100
+_MOST_METADATA = 50
+_LONGEST_METADATA = 500
+
+
+def is_id(reference: str) -> bool:
+    """Whether a reference has the shape of an id, and so is none of a name."""
+    return _UUID.fullmatch(reference.lower()) is not None
+
+
+def find(
+    session: Session,
+    row_type: type[R],
+    reference: str,
+    *,
+    kind: str,
+    name: InstrumentedAttribute[str],
+    key: str,
+    visible: sa.ColumnElement[bool] | None = None,
+) -> R:
+    """The one row with this id, or whose `name` column equals `key`, among the `visible` ones.
+
+    Raises NotFound (also for what the caller may not see), Conflict where a name means several.
+    """
+    condition = row_type.id == reference.lower() if is_id(reference) else name == key  # type: ignore[attr-defined]
+    statement = sa.select(row_type).where(condition)
+    if visible is not None:
+        statement = statement.where(visible)
+    rows = session.scalars(statement.limit(3)).all()
+    if not rows:
+        raise not_found(kind, reference)
+    if len(rows) > 1:
+        raise Conflict(
+            "ambiguous",
+            f"{reference} names several {kind}s.",
+            f"Use the id instead; `gatepost {kind} list` shows it.",
+        )
+    return rows[0]
+
+
+def not_found(kind: str, reference: str) -> NotFound:
+    """The answer for what is not there, and for what this caller may not know of."""
+    return NotFound(
+        f"{kind}-not-found", f"There is no {kind} {shown(reference)}.", f"`gatepost {kind} list` shows them."
+    )
+
+
+def own(actor: Actor, tenant_id: Any) -> sa.ColumnElement[bool]:
+    """What a caller may see: everything, or its tenant's rows (`tenant_id` is the column)."""
+    return sa.true() if actor.tenant_id is None else tenant_id == actor.tenant_id
+
+
+def shown(text: str) -> str:
+    """A caller's word, made safe to print in a sentence."""
+    return repr(text if len(text) <= 80 else text[:77] + "...")
+
+
+def clean_name(name: str, what: str) -> str:
+    """A resource's name: 1 to 100 printable characters, no space around it. Raises Invalid."""
+    text = unicodedata.normalize("NFC", name.strip())
+    if not text or len(text) > _LONGEST_NAME or not text.isprintable() or is_id(text):
+        raise Invalid(
+            "bad-name",
+            f"{shown(name)} cannot be the name of a {what}.",
+            f"Use 1 to {_LONGEST_NAME} printable characters that do not look like an id.",
+        )
+    return text
+
+
+def name_key(name: str) -> str:
+    """What names are compared by."""
+    return unicodedata.normalize("NFC", name.strip()).casefold()
+
+
+def environment(name: str) -> Environment:
+    """The environment with this name. Raises Invalid."""
+    for known in ENVIRONMENTS:
+        if known == name:
+            return known
+    raise Invalid(
+        "bad-environment", f"{shown(name)} is no environment.", f"Choose one of {', '.join(ENVIRONMENTS)}."
+    )
+
+
+def clean_metadata(pairs: Mapping[str, str] | None) -> dict[str, str]:
+    """The caller's own pairs, at most 50, each text of at most 500 characters. Raises Invalid."""
+    metadata = dict(pairs or {})
+    fits = all(
+        isinstance(value, str) and 0 < len(key) <= _LONGEST_NAME and len(value) <= _LONGEST_METADATA
+        for key, value in metadata.items()
+    )
+    if len(metadata) > _MOST_METADATA or not fits:
+        raise Invalid(
+            "bad-metadata",
+            "The metadata does not fit.",
+            f"Give at most {_MOST_METADATA} pairs of text, keys up to {_LONGEST_NAME} and values up to "
+            f"{_LONGEST_METADATA} characters.",
+        )
+    return metadata
