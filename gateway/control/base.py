@@ -26,8 +26,8 @@ Id = Annotated[str, mapped_column(sa.Text, primary_key=True)]
 Time = Annotated[float, mapped_column(sa.Double)]
 """Seconds since 1970-01-01T00:00Z."""
 OptionalTime = Annotated[float | None, mapped_column(sa.Double, nullable=True)]
-Metadata = Annotated[dict[str, str], mapped_column("metadata", sa.JSON)]
-"""The caller's own pairs; the attribute is called `metadata_` since `metadata` is the declarative base's."""
+Metadata = Annotated[dict[str, str], mapped_column(sa.JSON)]
+"""The caller's own pairs; attribute and column are called `metadata_` since `metadata` is the declarative base's."""
 
 
 class Base(DeclarativeBase):
