@@ -131,7 +131,9 @@ def test_a_changed_token_never_verifies_as_another_message(position: int, letter
     message_id = IDS.message_id()
     address = PATHS.address(message_id, "s1.mail.acme.com")
     changed = address[:position] + letter + address[position + 1 :]
-    assert PATHS.verify(changed) in ((message_id,) if changed == address or position == 44 else (None,))
+    # The last character has one bit that says nothing.
+    allowed = (message_id, None) if position == 44 else (None,)
+    assert PATHS.verify(changed) in ((message_id,) if changed == address else allowed)
 
 
 @given(st.text(max_size=80))

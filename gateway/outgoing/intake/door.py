@@ -1,0 +1,376 @@
+"""The one door for outgoing mail: what a client submits, and what the gateway itself sends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from gateway.mail.headers import HeaderBlock
+from gateway.mail.message import is_eightbit
+from gateway.mail.reply import Refusal, Reply
+from gateway.outgoing.intake.completion import Trace, complete_header, only_recipient
+from gateway.outgoing.intake.recipients import Placement, unique_recipients
+from gateway.outgoing.intake.values import Receipt, Submission
+from gateway.outgoing.policy import Decision, Facts, check_sender, decide, gather_facts
+from gateway.outgoing.queue import NewMessage, NewRecipient, State
+from gateway.outgoing.quota import charges_for
+from gateway.outgoing.signing import NoSignature, Signatures, Signer
+
+if TYPE_CHECKING:
+    from gateway.control.records import DomainRecord, Identity, KeyRecord, ShardRecord
+    from gateway.mail.envelope import MailCommand, RcptCommand
+    from gateway.outgoing.queue import Delivery, QueueStore
+    from gateway.system.clock import Clock
+    from gateway.system.ids import IdSource
+
+LARGE_OCTETS = 128 * 1024
+"""Messages over this are looked at in a thread: a millisecond of the event loop is every session's."""
+
+_UNKNOWN_LOCATION = Reply(
+    451, "4.3.5", "this workspace's location is not configured on this host; tell the operator"
+)
+
+
+class DirectoryView(Protocol):
+    """What intake asks of the control plane."""
+
+    def claims(self, name: str) -> Sequence[DomainRecord]:
+        """All claims to a domain name, of any tenant."""
+        ...
+
+    def shards_of(self, tenant_id: str, environment: str) -> tuple[ShardRecord, ...]:
+        """A tenant's shards in one environment."""
+        ...
+
+    def keys_of(self, domain_name: str) -> tuple[KeyRecord, ...]:
+        """A domain's DKIM keys, in every state."""
+        ...
+
+
+class Forwarder(Protocol):
+    """What intake asks of the relay: room for a delivery in memory, and to take it over."""
+
+    def reserve(self, tenant_id: str, octets: int) -> bool:
+        """Whether a message of `octets` may be handed over from memory."""
+        ...
+
+    def release(self, tenant_id: str, octets: int) -> None:
+        """Give back what was reserved and is not needed."""
+        ...
+
+    def hand_over(self, deliveries: Sequence[Delivery]) -> None:
+        """Take deliveries whose rows this worker owns."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedSubmission:
+    """A submission that was not taken: its record, without its body."""
+
+    tenant_id: str
+    account_id: str
+    at: float
+    client_address: str
+    reverse_path: str
+    from_address: str | None
+    recipients: tuple[str, ...]
+    reply: str
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What intake tells the metrics, by callables so that it need not know them."""
+
+    accepted: Callable[[str], None]
+    refused: Callable[[str], None]
+
+
+class Intake:
+    """Takes messages: facts, policy, header, shard, signature, queue. One for each process."""
+
+    def __init__(
+        self,
+        *,
+        directory: DirectoryView,
+        stores: Mapping[str, QueueStore],
+        relay: Forwarder,
+        signer: Signer,
+        organisational_domain: Callable[[str], str],
+        hostname: str,
+        clock: Clock,
+        ids: IdSource,
+        threads: Executor,
+        record_refusal: Callable[[str, RefusedSubmission], None],
+        counted: Counted,
+    ) -> None:
+        """`record_refusal` gets a location and a record, and must not block."""
+        self._directory = directory
+        self._stores = stores
+        self._relay = relay
+        self._signer = signer
+        self._organisational_domain = organisational_domain
+        self._hostname = hostname
+        self._clock = clock
+        self._ids = ids
+        self._threads = threads
+        self._record_refusal = record_refusal
+        self._counted = counted
+        self._log = structlog.get_logger("gateway.outgoing.intake")
+
+    def check_sender(self, identity: Identity, command: MailCommand) -> Reply | None:
+        """The refusal of a MAIL FROM that is certain already, or None. Quotas as far as they are known."""
+        refused = check_sender(identity, command)
+        if refused is not None:
+            return refused
+        store = self._stores.get(identity.workspace.location)
+        if store is None:
+            return _UNKNOWN_LOCATION
+        quota = store.quota.refusal(charges_for(identity, 1), self._clock.now())
+        return quota.reply if quota is not None else None
+
+    def check_recipient(
+        self,
+        identity: Identity,
+        accepted: Sequence[RcptCommand],
+        recipient: RcptCommand,  # noqa: ARG002 - what a suppression list will ask about
+    ) -> Reply | None:
+        """The refusal of one more RCPT TO, or None; `accepted` are the recipients before it."""
+        limit = identity.policy.recipients_per_message
+        if limit.allows(len(accepted) + 1):
+            return None
+        text = f"too many recipients: at most {limit.value} for one message ({limit.source})"
+        return Reply(452, "4.5.3", text)
+
+    def refuse_early(
+        self,
+        identity: Identity,
+        reverse_path: str,
+        recipient: str | None,
+        client_address: str,
+        reply: Reply,
+        rule: str,
+    ) -> None:
+        """Record a refusal made before the message came: at MAIL FROM or RCPT TO."""
+        record = RefusedSubmission(
+            identity.tenant.id,
+            identity.account.id,
+            self._clock.now(),
+            client_address,
+            reverse_path,
+            None,
+            (recipient,) if recipient is not None else (),
+            str(reply),
+            rule,
+        )
+        self._note_refusal(identity, record)
+
+    async def submit(self, submission: Submission) -> Receipt:
+        """Take one message; when this returns it is durable and `250` may be sent.
+
+        Raises Refusal with the reply and the rule that refused; nothing but its record is left then.
+        """
+        try:
+            return await self._take(submission)
+        except Refusal as refusal:
+            self._refused(submission, refusal)
+            raise
+
+    async def _take(self, submission: Submission) -> Receipt:
+        store = self._stores.get(submission.identity.workspace.location)
+        if store is None:
+            raise Refusal(_UNKNOWN_LOCATION, "location")
+        if len(submission.content) > LARGE_OCTETS:
+            loop = asyncio.get_running_loop()
+            message = await loop.run_in_executor(self._threads, self._prepare, submission)
+        else:
+            message = self._prepare(submission)
+        return await self._store(store, message)
+
+    async def _store(self, store: QueueStore, message: NewMessage) -> Receipt:
+        """Reserve room at the relay, store, hand over what was stored as ours."""
+        reserved = 0
+        if message.hold_rule is None:
+            recipients, reserved = self._reserve(message)
+            message = replace(message, recipients=recipients)
+        try:
+            stored = await store.add(message)
+        except BaseException:
+            self._release(message, reserved)
+            raise
+        self._release(message, reserved - len(stored.deliveries))
+        if stored.deliveries:
+            self._relay.hand_over(stored.deliveries)
+        held = stored.state is State.HELD
+        self._accepted(message, held)
+        return Receipt(stored.id, held)
+
+    def _reserve(self, message: NewMessage) -> tuple[tuple[NewRecipient, ...], int]:
+        """The recipients, marked for hand-over where there is room; for how many deliveries there is."""
+        granted: dict[tuple[str, str], bool] = {}
+        marked = []
+        for recipient in message.recipients:
+            lane = (recipient.shard_id, recipient.domain)
+            if lane not in granted:
+                granted[lane] = not recipient.paused and self._relay.reserve(message.tenant_id, message.size)
+            marked.append(replace(recipient, hand_over=True) if granted[lane] else recipient)
+        return tuple(marked), sum(granted.values())
+
+    def _release(self, message: NewMessage, deliveries: int) -> None:
+        for _ in range(deliveries):
+            self._relay.release(message.tenant_id, message.size)
+
+    def _prepare(self, submission: Submission) -> NewMessage:
+        """From what came to what is to be stored. Pure but for ids and clock; raises Refusal."""
+        identity = submission.identity
+        facts = gather_facts(
+            submission.envelope, submission.content, submission.client.address, submission.received_at
+        )
+        decision = decide(facts, identity, self._directory.claims)
+        if decision.reply is not None or decision.author is None:
+            raise Refusal(decision.reply or Reply(550, "5.7.1", "refused by policy"), decision.rule)
+        return self._assemble(submission, facts, decision)
+
+    def _assemble(self, submission: Submission, facts: Facts, decision: Decision) -> NewMessage:
+        identity, envelope, options = submission.identity, facts.envelope, decision.options
+        assert decision.author is not None
+        author = decision.author
+        message_id = self._ids.message_id()
+        commands = unique_recipients(envelope.recipients)
+        header = complete_header(
+            facts.header,
+            Trace(
+                self._hostname,
+                message_id,
+                submission.client,
+                only_recipient([str(command.recipient) for command in commands]),
+                identity.policy.sender.hide_client,
+                submission.received_at,
+                envelope.smtputf8,
+            ),
+            author.domain_key,
+        )
+        content = b"".join((header.raw, b"\r\n", facts.body))
+        rules = identity.policy.queue.stream(options.stream)
+        return NewMessage(
+            id=message_id,
+            tenant_id=identity.tenant.id,
+            account_id=identity.account.id,
+            workspace_id=identity.workspace.id,
+            environment=identity.workspace.environment,
+            origin=submission.origin.value,
+            stream=options.stream,
+            reverse_path=str(envelope.reverse_path) if envelope.reverse_path is not None else "",
+            from_address=str(author),
+            from_domain=author.domain_key,
+            size=len(content),
+            content=content,
+            sign=self._signature(author.domain_key, identity.tenant.id, header, facts.body),
+            recipients=tuple(self._placement(identity, author.domain_key, options.stream).place(commands)),
+            give_up_at=submission.received_at + rules.give_up_seconds,
+            received_at=submission.received_at,
+            credential_id=identity.credential.id if identity.credential is not None else None,
+            tags=options.tags,
+            metadata=options.metadata,
+            header_message_id=_text_of(header, b"message-id"),
+            subject=_text_of(header, b"subject"),
+            envid=envelope.envid,
+            ret=envelope.ret,
+            smtputf8=envelope.smtputf8,
+            eightbit=is_eightbit(content),
+            charges=charges_for(identity, len(commands)),
+            first_time=tuple(command.recipient.key for command in commands),
+            policy_name=identity.policy.name,
+            policy_version=str(identity.policy.version),
+            hold_rule=decision.rule if decision.action == "hold" else None,
+            client_address=submission.client.address,
+        )
+
+    def _placement(self, identity: Identity, from_domain: str, stream: str) -> Placement:
+        environment = identity.workspace.environment
+        return Placement(
+            self._directory.shards_of(identity.tenant.id, environment),
+            environment=environment,
+            from_domain=from_domain,
+            stream=stream,
+            organisational_domain=self._organisational_domain,
+        )
+
+    def _signature(
+        self, domain: str, tenant_id: str, header: HeaderBlock, body: bytes
+    ) -> Callable[[], Signatures]:
+        keys = [
+            key
+            for key in self._directory.keys_of(domain)
+            if key.state == "active" and key.tenant_id == tenant_id and key.domain_id is not None
+        ]
+        if not keys:
+            raise NoSignature(domain, "it has no active key")
+        return partial(self._signer.sign, header, body, keys, self._clock.now())
+
+    def _accepted(self, message: NewMessage, held: bool) -> None:
+        self._counted.accepted("held" if held else "queued")
+        self._log.info(
+            "held" if held else "accepted",
+            message_id=message.id,
+            tenant_id=message.tenant_id,
+            account_id=message.account_id,
+            sender=message.reverse_path,
+            recipients=len(message.recipients),
+            octets=message.size,
+            stream=message.stream,
+            **({"rule": message.hold_rule} if held else {}),
+        )
+
+    def _refused(self, submission: Submission, refusal: Refusal) -> None:
+        envelope = submission.envelope
+        record = RefusedSubmission(
+            submission.identity.tenant.id,
+            submission.identity.account.id,
+            self._clock.now(),
+            submission.client.address,
+            str(envelope.reverse_path) if envelope.reverse_path is not None else "",
+            _from_of(submission.content),
+            tuple(str(command.recipient) for command in envelope.recipients),
+            str(refusal.reply),
+            refusal.rule,
+        )
+        self._note_refusal(submission.identity, record)
+
+    def _note_refusal(self, identity: Identity, record: RefusedSubmission) -> None:
+        self._counted.refused(record.rule)
+        self._record_refusal(identity.workspace.location, record)
+        self._log.info(
+            "refused",
+            tenant_id=record.tenant_id,
+            account_id=record.account_id,
+            sender=record.reverse_path,
+            recipients=len(record.recipients),
+            reply=record.reply,
+            rule=record.rule,
+        )
+
+
+_SHOWN = 998
+
+
+def _text_of(header: HeaderBlock, name: bytes) -> str | None:
+    field = header.first(name)
+    return field.value[:_SHOWN].decode("utf-8", "replace") if field is not None else None
+
+
+def _from_of(content: bytes) -> str | None:
+    """The From line of a refused message, for its record; whatever it is, it is only shown."""
+    head = content[:16_384]
+    for line in head.split(b"\n"):
+        if line[:5].lower() == b"from:":
+            return line[5:].strip()[:_SHOWN].decode("utf-8", "replace")
+        if line in (b"\r", b""):
+            break
+    return None

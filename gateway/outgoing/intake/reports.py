@@ -1,0 +1,178 @@
+"""Mail of the gateway's own: delivery reports, from the platform's domain, through the platform's shard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from gateway.mail.address import AddressError, parse_mailbox
+from gateway.mail.dsn import RecipientReport, ReportedMessage, ReportHeader, build_report
+from gateway.mail.headers import parse_header, split_message
+from gateway.mail.message import is_eightbit
+from gateway.outgoing.intake.completion import Trace, complete_header
+from gateway.outgoing.intake.values import Origin
+from gateway.outgoing.queue import NewMessage, NewRecipient
+from gateway.outgoing.shards import choose_shard
+from gateway.outgoing.signing import Signer
+
+if TYPE_CHECKING:
+    from gateway.control.records import KeyRecord, ShardRecord, TenantRecord
+    from gateway.outgoing.relay.reports import DsnRequest
+    from gateway.system.clock import Clock
+    from gateway.system.ids import IdSource
+
+SUBJECTS = {
+    "failed": "Undelivered mail returned to sender",
+    "delayed": "Your mail is delayed",
+    "relayed": "Your mail was passed on",
+}
+STREAM = "report"
+GIVE_UP_SECONDS = 3 * 86_400.0
+
+
+class PlatformView(Protocol):
+    """What reports ask of the control plane."""
+
+    @property
+    def platform(self) -> TenantRecord:
+        """The tenant that owns the installation's own domain."""
+        ...
+
+    def shards_of(self, tenant_id: str, environment: str) -> tuple[ShardRecord, ...]:
+        """A tenant's shards in one environment."""
+        ...
+
+    def keys_of(self, domain_name: str) -> tuple[KeyRecord, ...]:
+        """A domain's DKIM keys, in every state."""
+        ...
+
+
+class ReportWriter:
+    """Writes delivery reports as messages for the queue. They are never refused by a quota.
+
+    A report keeps the tenant of the message it reports on: its reader is that tenant, and its queue
+    time is that tenant's.
+    """
+
+    def __init__(
+        self,
+        *,
+        directory: PlatformView,
+        signer: Signer,
+        organisational_domain: Callable[[str], str],
+        hostname: str,
+        clock: Clock,
+        ids: IdSource,
+    ) -> None:
+        self._directory = directory
+        self._signer = signer
+        self._organisational_domain = organisational_domain
+        self._hostname = hostname
+        self._clock = clock
+        self._ids = ids
+        self._log = structlog.get_logger("gateway.outgoing.intake")
+
+    def __call__(self, request: DsnRequest) -> NewMessage | None:
+        """The report that `request` asks for; None, with a line in the log, if there can be none."""
+        message = request.message
+        try:
+            recipient = parse_mailbox(message.reverse_path, smtputf8=message.smtputf8)
+        except AddressError as error:
+            self._cannot(request, str(error))
+            return None
+        platform = self._directory.platform
+        shard = choose_shard(
+            self._directory.shards_of(platform.id, "production"),
+            from_domain=self._hostname,
+            stream=STREAM,
+            recipient_domain=recipient.domain_key,
+            organisational_domain=self._organisational_domain,
+        )
+        keys = [key for key in self._directory.keys_of(self._hostname) if key.state == "active"]
+        if shard is None or not keys:
+            self._cannot(
+                request, "the platform has no shard or no active DKIM key; see `gatepost shard list`"
+            )
+            return None
+        to = NewRecipient(
+            str(recipient),
+            recipient.domain_key,
+            shard.id,
+            frozenset({"NEVER"}),
+            paused=shard.state == "paused",
+        )
+        return self._message(request, to, keys)
+
+    def _message(self, request: DsnRequest, to: NewRecipient, keys: Sequence[KeyRecord]) -> NewMessage:
+        message, report_id = request.message, self._ids.message_id()
+        header_id = f"<{report_id}@{self._hostname}>"
+        sender = f"MAILER-DAEMON@{self._hostname}"
+        raw = build_report(
+            ReportHeader(
+                f"Mail Delivery System <{sender}>",
+                f"<{to.address}>",
+                SUBJECTS.get(request.recipients[0].action, SUBJECTS["failed"]),
+                request.at,
+                header_id,
+                self._hostname,
+            ),
+            ReportedMessage(
+                message.id,
+                request.content,
+                message.received_at,
+                message.envid,
+                "HDRS" if message.ret == "HDRS" else "FULL" if message.ret == "FULL" else None,
+                message.smtputf8,
+            ),
+            [
+                RecipientReport(
+                    recipient.address,
+                    recipient.action,
+                    recipient.status,
+                    recipient.diagnostic,
+                    recipient.remote_mta,
+                    recipient.orcpt,
+                    recipient.last_attempt_at,
+                    recipient.retry_until,
+                )
+                for recipient in request.recipients
+            ],
+        )
+        block, body = split_message(raw)
+        trace = Trace(self._hostname, report_id, None, to.address, False, request.at, message.smtputf8)
+        header = complete_header(parse_header(block), trace, self._hostname)
+        content = b"".join((header.raw, b"\r\n", body))
+        return NewMessage(
+            id=report_id,
+            tenant_id=message.tenant_id,
+            account_id=message.account_id,
+            workspace_id=message.workspace_id,
+            environment="production",
+            origin=Origin.DSN.value,
+            stream=STREAM,
+            reverse_path="",
+            from_address=sender,
+            from_domain=self._hostname,
+            size=len(content),
+            content=content,
+            sign=partial(self._signer.sign, header, body, keys, self._clock.now()),
+            recipients=(to,),
+            give_up_at=request.at + GIVE_UP_SECONDS,
+            received_at=request.at,
+            header_message_id=header_id,
+            smtputf8=message.smtputf8,
+            eightbit=is_eightbit(content),
+        )
+
+    def _cannot(self, request: DsnRequest, reason: str) -> None:
+        self._log.error(
+            "report_not_written",
+            message_id=request.message.id,
+            tenant_id=request.message.tenant_id,
+            account_id=request.message.account_id,
+            recipients=[recipient.address for recipient in request.recipients],
+            reason=reason,
+        )
