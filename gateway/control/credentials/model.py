@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -43,20 +45,21 @@ class CredentialRow(Base):
     created_at: Mapped[Time]
     revoked_at: Mapped[OptionalTime]
 
-    def record(self) -> CredentialRecord:
-        """The row as the data plane sees it."""
-        return CredentialRecord(
-            id=self.id,
-            account_id=self.account_id,
-            tenant_id=self.tenant_id,
-            key_id=self.key_id,
-            tag=self.tag,
-            hash=self.hash,
-            scopes=frozenset(self.scopes),
-            label=self.label,
-            expires_at=self.expires_at,
-            networks=tuple(self.networks),
-            stream=self.stream,
-            revoked_at=self.revoked_at,
-            created_at=self.created_at,
-        )
+
+def credential_record(row: CredentialRow | sa.Row[*tuple[Any, ...]]) -> CredentialRecord:
+    """The row as the data plane sees it."""
+    return CredentialRecord(
+        id=row.id,
+        account_id=row.account_id,
+        tenant_id=row.tenant_id,
+        key_id=row.key_id,
+        tag=row.tag,
+        hash=row.hash,
+        scopes=frozenset(row.scopes),
+        label=row.label,
+        expires_at=row.expires_at,
+        networks=tuple(row.networks),
+        stream=row.stream,
+        revoked_at=row.revoked_at,
+        created_at=row.created_at,
+    )

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from gateway.control.credentials.format import chosen_password_faults
 from gateway.control.errors import Conflict, Invalid
-from gateway.control.records import AccountRecord
 
 SCOPES = ("smtp", "imap")
 MOST_AN_ACCOUNT = 50
@@ -35,8 +34,9 @@ class Terms:
 
 
 def checked_terms(
-    account: AccountRecord,
     *,
+    address: str,
+    on: frozenset[str],
     scopes: Iterable[str],
     label: str | None,
     expires_at: float | None,
@@ -44,9 +44,12 @@ def checked_terms(
     stream: str | None,
     now: float,
 ) -> Terms:
-    """The terms of a new app password. Raises Invalid or Conflict, saying what to change."""
+    """The terms of a new app password of the account `address`, whose switched-on protocols are `on`.
+
+    Raises Invalid or Conflict, saying what to change.
+    """
     return Terms(
-        scopes=_scopes(account, frozenset(scopes)),
+        scopes=_scopes(address, on, frozenset(scopes)),
         label=_label(label),
         expires_at=_expiry(expires_at, now),
         networks=_networks(networks),
@@ -59,7 +62,7 @@ def check_chosen(text: str) -> None:
     faults = chosen_password_faults(text)
     if faults:
         raise Invalid(
-            "chosen_password_refused",
+            "chosen-password-refused",
             "The chosen app password cannot be used: " + "; ".join(faults) + ".",
             "Choose another, or leave it out and one is made.",
         )
@@ -69,34 +72,33 @@ def check_room(address: str, live: int, live_chosen: int, *, chosen: bool) -> No
     """Raises Conflict if the account has as many app passwords as it may have."""
     if live >= MOST_AN_ACCOUNT:
         raise Conflict(
-            "too_many_app_passwords",
+            "too-many-app-passwords",
             f"{address} has {live} app passwords, and {MOST_AN_ACCOUNT} is the most.",
             "Revoke one that is no longer used: `gatepost app-password list` shows when each was used last.",
         )
     if chosen and live_chosen >= MOST_CHOSEN_AN_ACCOUNT:
         raise Conflict(
-            "too_many_chosen_app_passwords",
+            "too-many-chosen-app-passwords",
             f"{address} has {live_chosen} chosen app passwords, and {MOST_CHOSEN_AN_ACCOUNT} is the most.",
             "Revoke one of them, or leave the password out and one is made.",
         )
 
 
-def _scopes(account: AccountRecord, asked: frozenset[str]) -> frozenset[str]:
+def _scopes(address: str, on: frozenset[str], asked: frozenset[str]) -> frozenset[str]:
     unknown = asked - set(SCOPES)
     if unknown:
         raise Invalid(
-            "unknown_scope",
+            "unknown-scope",
             f"There is no scope {', '.join(repr(scope) for scope in sorted(unknown))}.",
             "Use smtp, imap or both.",
         )
     if asked:
         return asked
-    on = frozenset(name for name, is_on in (("smtp", account.smtp), ("imap", account.imap)) if is_on)
     if not on:
         raise Conflict(
-            "no_protocol_on",
-            f"No protocol is switched on for {account.address}, so an app password without scopes has none.",
-            f"Switch one on first (`gatepost account update {account.address} --smtp`), or name the scopes.",
+            "no-protocol-on",
+            f"No protocol is switched on for {address}, so an app password without scopes has none.",
+            f"Switch one on first (`gatepost account update {address} --smtp`), or name the scopes.",
         )
     return on
 
@@ -107,7 +109,7 @@ def _label(label: str | None) -> str | None:
     text = label.strip()
     if len(text) > LONGEST_LABEL or not text.isprintable():
         raise Invalid(
-            "label_refused",
+            "label-refused",
             f"The label has {len(text)} characters or some that cannot be printed.",
             f"Use at most {LONGEST_LABEL} printable characters on one line.",
         )
@@ -117,7 +119,7 @@ def _label(label: str | None) -> str | None:
 def _expiry(expires_at: float | None, now: float) -> float | None:
     if expires_at is not None and not now < expires_at < 2**40:
         raise Invalid(
-            "expiry_passed",
+            "expiry-passed",
             "The expiry of the app password is not in the future.",
             "Give a later time, or none for an app password that does not expire.",
         )
@@ -131,13 +133,13 @@ def _networks(networks: Iterable[str]) -> tuple[str, ...]:
             normal.append(str(ipaddress.ip_network(text.strip())))
         except ValueError as error:
             raise Invalid(
-                "network_refused",
+                "network-refused",
                 f"{text!r} is no network: {error}.",
                 "Write networks like 192.0.2.0/24 or 2001:db8::/32, single addresses without a slash.",
             ) from error
     if len(normal) > MOST_NETWORKS:
         raise Invalid(
-            "too_many_networks",
+            "too-many-networks",
             f"{len(normal)} networks were given, and {MOST_NETWORKS} is the most.",
             "Join neighbouring networks into larger ones.",
         )
@@ -147,7 +149,7 @@ def _networks(networks: Iterable[str]) -> tuple[str, ...]:
 def _stream(stream: str | None) -> str | None:
     if stream is not None and not _STREAM.fullmatch(stream):
         raise Invalid(
-            "stream_refused",
+            "stream-refused",
             f"{stream!r} is no name of a stream.",
             "Use lower-case letters, digits, - and _, at most 63, like transactional.",
         )

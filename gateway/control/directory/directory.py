@@ -8,6 +8,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from sqlalchemy.engine import Connection
+
 from gateway.control.directory.accounts import AccountCache, AccountEntry
 from gateway.control.directory.model import (
     RELOADED,
@@ -17,10 +19,11 @@ from gateway.control.directory.model import (
     is_grant_id,
     login_name,
 )
-from gateway.control.directory.snapshot import Snapshot
+from gateway.control.directory.snapshot import Policies, Snapshot
 from gateway.control.directory.store import DirectoryStore
 from gateway.control.directory.watch import HeadWatch
-from gateway.control.policies import EffectivePolicy
+from gateway.control.domains.model import HELD
+from gateway.control.policies.effective import EffectivePolicy
 from gateway.control.records import (
     AccountRecord,
     CredentialRecord,
@@ -53,8 +56,16 @@ class Directory:
     `refresh` does the same once: for the command line.
     """
 
-    def __init__(self, database: Database, *, clock: Clock, most_accounts: int = 100_000) -> None:
-        self._store = DirectoryStore(database)
+    def __init__(
+        self,
+        database: Database,
+        *,
+        clock: Clock,
+        read_policies: Callable[[Connection], Policies],
+        most_accounts: int = 100_000,
+    ) -> None:
+        """`read_policies` reads all policy documents in a transaction; `most_accounts`: kept in memory."""
+        self._store = DirectoryStore(database, read_policies)
         self._clock = clock
         self._snapshot = Snapshot.empty()
         self._accounts = AccountCache(most_accounts)
@@ -116,9 +127,18 @@ class Directory:
         """A workspace by id."""
         return self._snapshot.workspaces.get(workspace_id)
 
-    def domain(self, name: str) -> DomainRecord | None:
-        """A domain by its A-label name, in lower case."""
-        return self._snapshot.domains.first(name)
+    def domain(self, name: str, tenant_id: str | None = None) -> DomainRecord | None:
+        """A domain by its A-label name, in lower case: the claim of the tenant that holds it.
+
+        Where nobody holds it, the oldest claim; with `tenant_id` that tenant's own claim, in any state.
+        """
+        claims = self._snapshot.domains.group(name)
+        if tenant_id is not None:
+            return next((claim for claim in claims if claim.tenant_id == tenant_id), None)
+        for claim in claims:
+            if claim.state in HELD:
+                return claim
+        return claims[0] if claims else None
 
     def shards_of(self, tenant_id: str, environment: str) -> tuple[ShardRecord, ...]:
         """A tenant's shards in one environment, retired ones included."""
@@ -129,8 +149,16 @@ class Directory:
         return self._snapshot.shards.get(shard_id)
 
     def keys_of(self, domain_name: str) -> tuple[KeyRecord, ...]:
-        """The DKIM keys of a domain (d=), in every state."""
-        return self._snapshot.keys.group(domain_name)
+        """The DKIM keys of a domain or shard (d=), in every state; never those of another claim to it."""
+        keys = self._snapshot.keys.group(domain_name)
+        if not keys:
+            return ()
+        domain = self.domain(domain_name)
+        return tuple(
+            key
+            for key in keys
+            if key.domain_id is None or (domain is not None and key.domain_id == domain.id)
+        )
 
     def key(self, key_id: str) -> KeyRecord | None:
         """A DKIM key by id."""

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from gateway.control.directory.table import Table
-from gateway.control.policies import EffectivePolicy, PolicySet
+from gateway.control.policies.effective import EffectivePolicy
 from gateway.control.records import DomainRecord, KeyRecord, ShardRecord, TenantRecord, WorkspaceRecord
+
+
+class Policies(Protocol):
+    """All policy documents and plans, ready to be resolved."""
+
+    def effective(self, tenant: TenantRecord, workspace: WorkspaceRecord) -> EffectivePolicy:
+        """What binds an account of `tenant` in `workspace`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +27,7 @@ class Rows:
     domains: dict[str, DomainRecord | None] = field(default_factory=dict)
     shards: dict[str, ShardRecord | None] = field(default_factory=dict)
     keys: dict[str, KeyRecord | None] = field(default_factory=dict)
-    policies: PolicySet | None = None
+    policies: Policies | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +36,7 @@ class _Resolved:
 
     tenant: TenantRecord
     workspace: WorkspaceRecord
-    policies: PolicySet
+    policies: Policies
     policy: EffectivePolicy
 
 
@@ -41,7 +50,7 @@ class Snapshot:
     domains: Table[str, DomainRecord]
     shards: Table[tuple[str, str], ShardRecord]
     keys: Table[str, KeyRecord]
-    policies: PolicySet
+    policies: Policies | None
     # Handed on from snapshot to snapshot: an entry stands while its inputs are the same objects.
     _resolved: dict[tuple[str, str], _Resolved] = field(default_factory=dict)
 
@@ -55,7 +64,7 @@ class Snapshot:
             domains=Table(lambda domain: domain.name),
             shards=Table(lambda shard: (shard.tenant_id, shard.environment)),
             keys=Table(lambda key: key.domain),
-            policies=PolicySet.empty(),
+            policies=None,
         )
 
     def with_rows(self, revision: int, rows: Rows) -> Snapshot:
@@ -81,6 +90,8 @@ class Snapshot:
             and known.policies is self.policies
         ):
             return known.policy
+        if self.policies is None:
+            raise LookupError("the directory was asked for a policy before it was read")
         policy = self.policies.effective(tenant, workspace)
         self._resolved[tenant.id, workspace.id] = _Resolved(tenant, workspace, self.policies, policy)
         return policy

@@ -8,28 +8,12 @@ import pytest
 
 from gateway.control.credentials.terms import Terms, check_chosen, check_room, checked_terms
 from gateway.control.errors import Conflict, Invalid, ServiceError
-from gateway.control.records import AccountRecord
 
 
-def account(*, smtp: bool = True, imap: bool = False) -> AccountRecord:
-    return AccountRecord(
-        id="a",
-        tenant_id="t",
-        workspace_id="w",
-        address="anna@example.com",
-        aliases=(),
-        display_name=None,
-        status="active",
-        smtp=smtp,
-        imap=imap,
-        epoch=1,
-        home_location="default",
-        created_at=0.0,
-    )
-
-
-def terms(who: AccountRecord | None = None, **asked: Any) -> Terms:
+def terms(**asked: Any) -> Terms:
     plain: dict[str, Any] = {
+        "address": "anna@example.com",
+        "on": frozenset({"smtp"}),
         "scopes": (),
         "label": None,
         "expires_at": None,
@@ -37,15 +21,15 @@ def terms(who: AccountRecord | None = None, **asked: Any) -> Terms:
         "stream": None,
         "now": 100.0,
     }
-    return checked_terms(who or account(), **(plain | asked))
+    return checked_terms(**(plain | asked))
 
 
 def test_no_scope_means_every_protocol_switched_on() -> None:
     assert terms().scopes == {"smtp"}
-    assert terms(account(imap=True)).scopes == {"smtp", "imap"}
-    assert terms(account(), scopes=["imap"]).scopes == {"imap"}
+    assert terms(on=frozenset({"smtp", "imap"})).scopes == {"smtp", "imap"}
+    assert terms(scopes=["imap"]).scopes == {"imap"}
     with pytest.raises(Conflict, match="No protocol"):
-        terms(account(smtp=False))
+        terms(on=frozenset())
 
 
 def test_everything_is_brought_into_normal_form() -> None:
@@ -60,15 +44,15 @@ def test_everything_is_brought_into_normal_form() -> None:
 @pytest.mark.parametrize(
     ("asked", "code"),
     [
-        ({"scopes": ["pop3"]}, "unknown_scope"),
-        ({"label": "x" * 101}, "label_refused"),
-        ({"label": "two\nlines"}, "label_refused"),
-        ({"expires_at": 100.0}, "expiry_passed"),
-        ({"expires_at": float("nan")}, "expiry_passed"),
-        ({"networks": ["192.0.2.1/24"]}, "network_refused"),
-        ({"networks": ["example.com"]}, "network_refused"),
-        ({"networks": [f"10.0.0.{n}" for n in range(21)]}, "too_many_networks"),
-        ({"stream": "No Stream"}, "stream_refused"),
+        ({"scopes": ["pop3"]}, "unknown-scope"),
+        ({"label": "x" * 101}, "label-refused"),
+        ({"label": "two\nlines"}, "label-refused"),
+        ({"expires_at": 100.0}, "expiry-passed"),
+        ({"expires_at": float("nan")}, "expiry-passed"),
+        ({"networks": ["192.0.2.1/24"]}, "network-refused"),
+        ({"networks": ["example.com"]}, "network-refused"),
+        ({"networks": [f"10.0.0.{n}" for n in range(21)]}, "too-many-networks"),
+        ({"stream": "No Stream"}, "stream-refused"),
     ],
 )
 def test_each_mistake_is_named_with_its_way_out(asked: dict[str, Any], code: str) -> None:
@@ -87,8 +71,8 @@ def test_a_refused_chosen_password_is_not_repeated_in_the_error() -> None:
 @pytest.mark.parametrize(
     ("live", "live_chosen", "chosen", "code"),
     [
-        (50, 0, False, "too_many_app_passwords"),
-        (49, 4, True, "too_many_chosen_app_passwords"),
+        (50, 0, False, "too-many-app-passwords"),
+        (49, 4, True, "too-many-chosen-app-passwords"),
         (49, 4, False, None),
         (49, 3, True, None),
     ],
