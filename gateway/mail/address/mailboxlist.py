@@ -39,7 +39,7 @@ _REFUSED = {
     ")": ("comment", "a closing bracket"),
     ":": ("group", "a group (name: addresses;)"),
     ";": ("group", "a semicolon, which ends a group"),
-    "@": ("source-route", "an @ where no address begins"),
+    "@": ("at-sign", "an @ with nothing, or white space, before it"),
     "<": ("angle-brackets", "a second opening angle bracket"),
     ">": ("angle-brackets", "a closing angle bracket without an opening one"),
     ",": ("empty-element", "a comma without an address before it"),
@@ -99,6 +99,8 @@ def _parse_element(text: str, start: int) -> tuple[Mailbox, int]:
     """One address and the position behind it."""
     if _LOCAL.match(text, start) is not None:
         return _parse_addr_spec(text, start)
+    if text.startswith("@", start):
+        raise AddressError("source-route", f"{shown(text[start:])} has a source route")
     position = _skip_display_name(text, start)
     if position == len(text):
         raise AddressError("no-address", f"{shown(text[start:])} is no address; {_WRITE}")

@@ -136,9 +136,9 @@ def _returned_part(message: ReportedMessage, recipients: Sequence[RecipientRepor
         media_type = "message/global" if message.smtputf8 else "message/rfc822"
         return _part(media_type, "Message", content)
     header, _ = split_message(content)
-    header = header[:full_limit]
+    lines, line_end, _ = header[:full_limit].rpartition(b"\r\n")
     media_type = "message/global-headers" if message.smtputf8 else "text/rfc822-headers"
-    return _part(media_type, "Message header", header[: header.rfind(b"\r\n") + 2])
+    return _part(media_type, "Message header", lines + line_end)
 
 
 def _part(media_type: str, description: str, content: bytes) -> bytes:
