@@ -1,0 +1,37 @@
+"""The configuration of one node: one TOML file, overrides from the environment, every mistake at once."""
+
+from gateway.system.config.loading import DEFAULT_PATH, load
+from gateway.system.config.model import (
+    AuthConfig,
+    Config,
+    ConfigError,
+    ControlDatabase,
+    DnsConfig,
+    Endpoint,
+    LimitsConfig,
+    Listen,
+    LocationConfig,
+    RelayConfig,
+    TlsFiles,
+)
+from gateway.system.config.values import parse_duration, parse_size
+from gateway.system.toml_lines import Problem
+
+__all__ = [
+    "DEFAULT_PATH",
+    "AuthConfig",
+    "Config",
+    "ConfigError",
+    "ControlDatabase",
+    "DnsConfig",
+    "Endpoint",
+    "LimitsConfig",
+    "Listen",
+    "LocationConfig",
+    "Problem",
+    "RelayConfig",
+    "TlsFiles",
+    "load",
+    "parse_duration",
+    "parse_size",
+]

@@ -1,0 +1,108 @@
+"""Every key of the configuration: its name, its kind, its default, and the attribute it becomes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.system.config import values
+from gateway.system.config.model import AuthConfig, LimitsConfig
+from gateway.system.config.values import Kind
+
+REQUIRED = object()
+"""The default of a key that has none."""
+
+ROLES = ("mail", "control")
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key. `default` is the value itself, REQUIRED, or None if it is worked out from others."""
+
+    name: str
+    kind: Kind
+    default: Any = None
+    attribute: str = ""
+    needs_restart: bool = False
+
+    @property
+    def field(self) -> str:
+        """The attribute of the section's dataclass."""
+        return self.attribute or self.name
+
+
+TOP = (
+    Key("hostname", values.host_name(), REQUIRED, needs_restart=True),
+    Key("node", values.node_name(), needs_restart=True),
+    Key("state_dir", values.path(), needs_restart=True),
+    Key("workers", values.integer(1, 256), needs_restart=True),
+    Key("roles", values.choices(*ROLES), frozenset(ROLES), needs_restart=True),
+    Key("user", values.user_name(), needs_restart=True),
+    Key("log_level", values.choice("debug", "info", "warning", "error"), "info"),
+)
+
+_ADDRESSES = values.many(values.endpoint())
+
+_MIB = 1024 * 1024
+_auth = AuthConfig()
+_limits = LimitsConfig()
+
+SECTIONS: Mapping[str, tuple[Key, ...]] = {
+    "listen": (
+        Key("submission", _ADDRESSES, needs_restart=True),
+        Key("submissions", _ADDRESSES, needs_restart=True),
+        Key("inbound", _ADDRESSES, (), needs_restart=True),
+        Key("imap", _ADDRESSES, (), needs_restart=True),
+        Key("imaps", _ADDRESSES, (), needs_restart=True),
+        Key("api", _ADDRESSES, (), needs_restart=True),
+        Key("metrics", values.endpoint(), needs_restart=True),
+    ),
+    "tls": (Key("certificate", values.path(), REQUIRED), Key("key", values.path(), REQUIRED)),
+    "control": (
+        Key("url", values.database_url(), needs_restart=True),
+        Key("migrate", values.choice("auto", "manual"), "auto", needs_restart=True),
+    ),
+    "master_key": (Key("file", values.path(), needs_restart=True),),
+    "trial": (Key("zone", values.host_name(), needs_restart=True),),
+    "relay": (
+        Key("default_route", values.route(), "mx", needs_restart=True),
+        Key("ca_file", values.path(), needs_restart=True),
+        Key("port", values.integer(1, 65_535), 25, needs_restart=True),
+        Key("allowed_recipients", values.many(values.recipient()), (), needs_restart=True),
+    ),
+    "dns": (Key("servers", values.many(values.endpoint(53)), (), needs_restart=True),),
+    "auth": (
+        Key("tries_per_connection", values.integer(1, 20), _auth.tries_per_connection),
+        Key("hashing_threads", values.integer(1, 32), _auth.hashing_threads, needs_restart=True),
+        Key("guess_records", values.integer(1_024, 16_777_216), _auth.guess_records, needs_restart=True),
+    ),
+    "limits": (
+        Key("connections_per_address", values.integer(1, 65_535), _limits.connections_per_address),
+        Key("connections_per_process", values.integer(1, 1_000_000), _limits.connections_per_process),
+        Key("auth_timeout", values.duration(1.0, 3_600.0), _limits.auth_seconds, "auth_seconds"),
+        Key("idle_timeout", values.duration(1.0, 86_400.0), _limits.idle_seconds, "idle_seconds"),
+        Key("command_timeout", values.duration(1.0, 3_600.0), _limits.command_seconds, "command_seconds"),
+        Key("drain_timeout", values.duration(0.0, 3_600.0), _limits.drain_seconds, "drain_seconds"),
+        Key("data_bytes_per_second", values.size(0, 1_000_000_000), _limits.data_bytes_per_second),
+        Key("errors_per_connection", values.integer(1, 10_000), _limits.errors_per_connection),
+        Key("commands_per_connection", values.integer(10, 1 << 31), _limits.commands_per_connection),
+        Key("junk_commands_per_connection", values.integer(1, 1 << 31), _limits.junk_commands_per_connection),
+        # RFC 5321 §4.5.3.1.8: 100 recipients at least.
+        Key("recipients_per_message", values.integer(100, 100_000), _limits.recipients_per_message),
+        # RFC 5321 §4.5.3.1.7: 64 KiB at least.
+        Key("message_bytes", values.size(65_536, 1_024 * _MIB), _limits.message_bytes),
+        Key("header_bytes", values.size(8_192, 16 * _MIB), _limits.header_bytes),
+        Key("header_fields", values.integer(100, 100_000), _limits.header_fields),
+        # RFC 5321 §6.3 asks for 100 where Received fields alone tell a loop; 25 is the least in use.
+        Key("hops", values.integer(25, 1_000), _limits.hops),
+        Key("mime_depth", values.integer(10, 1_000), _limits.mime_depth),
+        Key("mime_parts", values.integer(100, 100_000), _limits.mime_parts),
+        Key("free_space_bytes", values.size(0, 1 << 50), _limits.free_space_bytes),
+    ),
+}  # fmt: skip
+
+LOCATION = (
+    Key("url", values.database_url(), REQUIRED, needs_restart=True),
+    Key("blobs", values.blob_store(), needs_restart=True),
+)

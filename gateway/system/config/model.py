@@ -1,0 +1,157 @@
+"""What a configuration says, as frozen values. Durations are seconds, sizes octets, paths absolute."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gateway.system.toml_lines import Problem
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be used: `problems` has every mistake that was found, in file order."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+class Endpoint(str):
+    """An address to listen at or ask: `host:port`, `host` an IP address (IPv6 in brackets)."""
+
+    __slots__ = ()
+
+    @property
+    def host(self) -> str:
+        """The IP address, without brackets."""
+        return self.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        """The port, 1 to 65535."""
+        return int(self.rpartition(":")[2])
+
+    def above(self, offset: int) -> Endpoint:
+        """The same address, `offset` ports higher."""
+        return Endpoint(f"{self.rpartition(':')[0]}:{self.port + offset}")
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where the node listens, by protocol. `metrics`: of process 0; process n is n ports higher."""
+
+    submission: tuple[Endpoint, ...] = ()
+    submissions: tuple[Endpoint, ...] = ()
+    inbound: tuple[Endpoint, ...] = ()
+    imap: tuple[Endpoint, ...] = ()
+    imaps: tuple[Endpoint, ...] = ()
+    api: tuple[Endpoint, ...] = ()
+    metrics: Endpoint | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """The server's certificate chain and private key, PEM."""
+
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True)
+class ControlDatabase:
+    """The control database; `migrate` is "auto" (`serve` upgrades an older schema) or "manual"."""
+
+    url: str = field(repr=False)
+    migrate: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class LocationConfig:
+    """One location: its database and its blob store (an absolute folder or `s3://bucket/prefix`)."""
+
+    name: str
+    url: str = field(repr=False)
+    blobs: str
+
+
+@dataclass(frozen=True, slots=True)
+class RelayConfig:
+    """How mail leaves: the route of the platform's own shard, the port of `mx` peers, extra trusted CAs.
+
+    `allowed_recipients`: addresses and domains, lower case, that non-production mail may really go to.
+    """
+
+    default_route: str = field(default="mx", repr=False)
+    ca_file: Path | None = None
+    port: int = 25
+    allowed_recipients: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DnsConfig:
+    """Name servers to ask; none: those of /etc/resolv.conf."""
+
+    servers: tuple[Endpoint, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AuthConfig:
+    """How logins are checked."""
+
+    tries_per_connection: int = 5
+    hashing_threads: int = 2
+    guess_records: int = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsConfig:
+    """What one SMTP session, message and process may take: SECURITY's table of default limits."""
+
+    connections_per_address: int = 50
+    connections_per_process: int = 5_000
+    auth_seconds: float = 30.0
+    idle_seconds: float = 300.0
+    command_seconds: float = 30.0
+    drain_seconds: float = 30.0
+    data_bytes_per_second: int = 500
+    errors_per_connection: int = 20
+    commands_per_connection: int = 100_000
+    junk_commands_per_connection: int = 100
+    recipients_per_message: int = 1_000
+    message_bytes: int = 25 * 1024 * 1024
+    header_bytes: int = 100 * 1024
+    header_fields: int = 1_000
+    hops: int = 50
+    mime_depth: int = 100
+    mime_parts: int = 1_000
+    free_space_bytes: int = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The whole configuration of a node."""
+
+    path: Path | None
+    hostname: str
+    node: str
+    state_dir: Path
+    workers: int
+    roles: frozenset[str]
+    user: str | None
+    log_level: str
+    listen: Listen
+    tls: TlsFiles | None
+    control: ControlDatabase
+    locations: Mapping[str, LocationConfig]
+    master_key_file: Path
+    trial_zone: str
+    relay: RelayConfig
+    dns: DnsConfig
+    auth: AuthConfig
+    limits: LimitsConfig
+
+    @property
+    def default_location(self) -> str:
+        """The location of what names none: the one called `default`, else the first."""
+        return "default" if "default" in self.locations else next(iter(self.locations))
