@@ -73,7 +73,7 @@ def _write_one(folder: Path, mail: Mail) -> str:
     draft = folder / f".{mail.message_id}.{secrets.token_hex(6)}.tmp"
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        with open(descriptor, "wb") as file:
+        with os.fdopen(descriptor, "wb") as file:
             file.write(envelope_fields(mail))
             file.write(mail.header)
             file.write(mail.content)

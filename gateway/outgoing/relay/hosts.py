@@ -125,9 +125,7 @@ class Hosts:
             raise NoWay(451, "4.4.3", str(away))
         raise NoWay(550, "5.4.4", f"no mail exchanger of {domain} has an address to reach it by")
 
-    async def _smarthost(
-        self, route: SmarthostRoute, source: SourceRecord | None
-    ) -> tuple[Endpoint, ...]:
+    async def _smarthost(self, route: SmarthostRoute, source: SourceRecord | None) -> tuple[Endpoint, ...]:
         """A smarthost that cannot be found is the operator's mistake: the mail waits."""
         if _is_address(route.host):
             return (Endpoint(route.host, route.host, route.port),)

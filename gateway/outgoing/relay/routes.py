@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -61,14 +60,12 @@ class CaptureRoute:
 
 
 Route = MxRoute | SmarthostRoute | CaptureRoute
-Unseal = Callable[[str], str]
-"""Turns the password part of a route as it is stored into the password (sealed ones are opened)."""
 
 
-def parse_route(text: str, unseal: Unseal | None = None) -> Route:
+def parse_route(text: str, *, credentials: tuple[str, str] | None = None) -> Route:
     """The route that `text` spells.
 
-    `unseal` gets the stored password of a smarthost and returns the plain one.
+    `credentials` are user and password of a smarthost where they are kept apart from the URL.
     Raises RouteError.
     """
     text = text.strip()
@@ -79,7 +76,7 @@ def parse_route(text: str, unseal: Unseal | None = None) -> Route:
         case ("capture", ":"):
             return _capture(text, rest)
         case (("smtp" | "smtps") as kind, ":"):
-            return _smarthost(text, kind, unseal)
+            return _smarthost(text, kind, credentials)
         case ("local", ":"):
             problem = "delivery to mailboxes of this gateway is not available yet"
             raise RouteError(text, problem, f"use {_WAYS}")
@@ -99,16 +96,18 @@ def _capture(text: str, rest: str) -> CaptureRoute:
     return CaptureRoute(Path(rest))
 
 
-def _smarthost(text: str, kind: str, unseal: Unseal | None) -> SmarthostRoute:
+def _smarthost(text: str, kind: str, credentials: tuple[str, str] | None) -> SmarthostRoute:
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError as error:
         raise RouteError(text, f"it does not parse ({error})", f"write {kind}://host:port") from None
     if parts.path.strip("/") or parts.fragment or not text[len(kind) :].startswith("://"):
-        raise RouteError(text, "it has more than user, host, port and ?tls=required", f"write {kind}://host:port")
+        raise RouteError(
+            text, "it has more than user, host, port and ?tls=required", f"write {kind}://host:port"
+        )
     host = _checked_host(text, parts)
-    username, password = _credentials(text, parts, unseal)
+    username, password = credentials or _credentials(text, parts)
     security = _security(text, kind, parts)
     port = port or (_SMTPS_PORT if kind == "smtps" else _SMTP_PORT)
     return SmarthostRoute(host, port, security, username, password)
@@ -129,13 +128,12 @@ def _checked_host(text: str, parts: SplitResult) -> str:
     return host
 
 
-def _credentials(text: str, parts: SplitResult, unseal: Unseal | None) -> tuple[str | None, str | None]:
+def _credentials(text: str, parts: SplitResult) -> tuple[str | None, str | None]:
     if parts.username is None:
         return None, None
     if not parts.username or not parts.password:
         raise RouteError(text, "it has only one of user and password", "write both or none")
-    stored = unquote(parts.password)
-    return unquote(parts.username), unseal(stored) if unseal is not None else stored
+    return unquote(parts.username), unquote(parts.password)
 
 
 def _security(text: str, kind: str, parts: SplitResult) -> Security:
