@@ -80,9 +80,7 @@ class _Reading:
         self._folder = folder
         self._environ = environ
         locations = document.data.get("locations")
-        names = (
-            [name for name, value in locations.items() if _is_table(value)] if _is_table(locations) else []
-        )
+        names = list(locations) if isinstance(locations, dict) else []
         self._overrides, problems = find_overrides(environ, names)
         self.problems += problems
 
