@@ -53,7 +53,7 @@ class CommandReader:
             self._wait_for_more(buffer)
             return None
         line = bytes(buffer[: end + 1])
-        if self._bare or line.find(b"\r") != end - 1:
+        if self._bare or end == 0 or line.find(b"\r") != end - 1:
             buffer.clear()
             self._reset()
             return CommandFault.BARE_NEWLINE
