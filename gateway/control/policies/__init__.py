@@ -18,6 +18,7 @@ from gateway.control.policies.effective import (
     Sharding,
     StreamRules,
 )
+from gateway.control.policies.resolution import Excess, PolicySet, UnknownDocument
 from gateway.control.policies.rules import Rule
 
 __all__ = [
@@ -25,7 +26,9 @@ __all__ = [
     "Blocked",
     "DocumentVersion",
     "EffectivePolicy",
+    "Excess",
     "Limit",
+    "PolicySet",
     "QueueRules",
     "Residency",
     "Retention",
@@ -34,4 +37,5 @@ __all__ = [
     "SenderRules",
     "Sharding",
     "StreamRules",
+    "UnknownDocument",
 ]

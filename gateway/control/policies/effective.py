@@ -19,7 +19,7 @@ BUILT_IN = "built in"
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A ceiling: `value` None is unlimited; `source` is the document that set it, `policy free`, `plan trial`."""
+    """A ceiling: None is unlimited; `source` is the document that set it (`policy free`, `plan trial`)."""
 
     value: int | None
     source: str = BUILT_IN
@@ -34,7 +34,7 @@ UNLIMITED = Limit(None)
 
 @dataclass(frozen=True, slots=True)
 class ScopeLimits:
-    """What an account, a tenant within the workspace, or the workspace may use. Windows are UTC calendar ones."""
+    """What an account, a tenant within the workspace, or the workspace may use, in UTC calendar windows."""
 
     messages_per_minute: Limit = UNLIMITED
     messages_per_hour: Limit = UNLIMITED

@@ -86,7 +86,9 @@ def parse_glob(text: str) -> Glob:
         elif character == "[":
             part = _CLASS.match(text, position)
             if part is None:
-                raise PatternError(f"the [ at character {position + 1} has no ]; write [[] for the sign itself")
+                raise PatternError(
+                    f"the [ at character {position + 1} has no ]; write [[] for the sign itself"
+                )
             pieces[-1].append(_character_class(part[0]))
             position = part.end() - 1
         else:

@@ -29,7 +29,8 @@ Op = Literal[
     "less",
     "in_network",
 ]
-Operand = str | int | frozenset[str] | frozenset[int] | Pattern | IPv4Network | IPv6Network
+Network = IPv4Network | IPv6Network
+Operand = str | int | frozenset[str] | frozenset[int] | Pattern | tuple[Network, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,31 @@
+"""The documents that come with the program: in a wheel below gateway/data, in a checkout at its top."""
+
+from __future__ import annotations
+
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from gateway.control.policies.documents import Document
+from gateway.control.policies.folder import read_tree
+
+
+def packaged_documents() -> tuple[Document, ...]:
+    """Every packaged policy and plan.
+
+    Raises FileNotFoundError if the program was installed without them, DocumentErrors if they are wrong.
+    """
+    return read_tree(packaged_folder()).documents
+
+
+def packaged_folder() -> Traversable:
+    """Where the packaged documents lie."""
+    installed = resources.files("gateway") / "data" / "policies"
+    if installed.is_dir():
+        return installed
+    checkout = Path(__file__).parents[3] / "policies"
+    if checkout.is_dir():
+        return checkout
+    raise FileNotFoundError(
+        "The packaged policies are missing (gateway/data/policies): install gatepost again."
+    )
