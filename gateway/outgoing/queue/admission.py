@@ -7,6 +7,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from gateway.mail.reply import Refusal, Reply
+from gateway.outgoing.queue.driver import first_row
 from gateway.outgoing.queue.statements import Statements, as_json
 from gateway.outgoing.quota import Counters, Key, QuotaRefused, QuotaView, keys_of
 
@@ -70,9 +71,10 @@ class Admission:
 
     def _accounts_away(self, connection: Connection, messages: Iterable[NewMessage]) -> frozenset[str | None]:
         accounts = {message.account_id for message in messages if message.account_id is not None}
-        if not accounts:
+        # Nearly always none is away, and then one look at an empty index answers for the whole batch.
+        if not accounts or first_row(connection, self._statements.any_away) is None:
             return frozenset()
-        rows = connection.execute(self._statements.homes, {"ids": as_json(accounts)})
+        rows = connection.execute(self._statements.away, {"ids": as_json(accounts)})
         return frozenset(row[0] for row in rows)
 
     def _lock(
@@ -85,28 +87,29 @@ class Admission:
                 tenants[key] = "" if key[0] == "workspace" else message.tenant_id
         if not tenants:
             return Counters({}, now), tenants
-        keys = sorted(tenants)
+        keys = list(tenants)
         if self._statements.dialect == "postgresql":
+            keys.sort()
             # A row must be there to be locked. Those made here are invisible to others until we
             # commit, so that nobody who holds one of ours waits for one of theirs.
             fresh = [_counter_row(key, tenants[key], 0) for key in keys if not self._view.knows(key)]
             if fresh:
-                connection.execute(self._statements.make_counter, fresh)
-        found = connection.execute(self._statements.counters, {"keys": as_json(keys)})
-        values: dict[Key, int] = {(row[0], row[1], row[2], row[3], row[4]): row[5] for row in found}
+                self._statements.make_counter.execute(connection, fresh)
+        found = self._statements.counters.execute(connection, keys)
+        values: dict[Key, int] = {(a, b, c, d, e): value for a, b, c, d, e, value in found}
         return Counters(values, now), tenants
 
     def _write(self, connection: Connection, counters: Counters, tenants: dict[Key, str]) -> None:
         if counters.changed:
-            rows = [_counter_row(key, tenants[key], value) for key, value in sorted(counters.changed.items())]
-            connection.execute(self._statements.put_counter, rows)
+            rows = [_counter_row(key, tenants[key], value) for key, value in counters.changed.items()]
+            self._statements.put_counter.execute(connection, rows)
 
     def _known_recipients(self, connection: Connection, messages: Iterable[NewMessage]) -> set[Pair]:
         pairs = {pair for message in messages for pair in _pairs(message)}
         if not pairs:
             return set()
-        found = connection.execute(self._statements.known_recipients, {"pairs": as_json(pairs)})
-        return {(row[0], row[1]) for row in found}
+        found = self._statements.known_recipients.execute(connection, list(pairs))
+        return {(account, digest) for account, digest in found}
 
 
 class _Memory:
@@ -129,7 +132,7 @@ class _Memory:
                 {"account_id": account, "address_hash": digest, "tenant_id": tenant, "first_at": now}
                 for (account, digest), tenant in sorted(self._added.items())
             ]
-            connection.execute(statements.remember_recipient, rows)
+            statements.remember_recipient.execute(connection, rows)
 
 
 def release_from(message: NewMessage, now: float) -> float:

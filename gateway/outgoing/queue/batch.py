@@ -11,8 +11,9 @@ import sqlalchemy as sa
 from gateway.mail.reply import Refusal
 from gateway.outgoing.queue import tables
 from gateway.outgoing.queue.admission import Admission
+from gateway.outgoing.queue.driver import ManyRows
 from gateway.outgoing.queue.inbox import Add, Item, Prepared, Record, Run
-from gateway.outgoing.queue.outcomes import OutcomeWriter, outcome_events
+from gateway.outgoing.queue.outcomes import KnownBlobs, OutcomeWriter, outcome_events
 from gateway.outgoing.queue.rows import Rows, add_message
 from gateway.outgoing.queue.statements import Statements
 from gateway.outgoing.queue.values import ContentSource, Outcome, Recorded, Stored
@@ -21,11 +22,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from gateway.outgoing.quota import QuotaView
-
-_MESSAGE = sa.insert(tables.message)
-_BODY = sa.insert(tables.message_body)
-_RECIPIENT = sa.insert(tables.recipient)
-_EVENT = sa.insert(tables.event)
 
 
 @dataclass(slots=True)
@@ -62,12 +58,26 @@ class BatchTransaction:
     """
 
     def __init__(
-        self, statements: Statements, incarnation: str, view: QuotaView, source: ContentSource
+        self,
+        statements: Statements,
+        incarnation: str,
+        view: QuotaView,
+        source: ContentSource,
+        blobs: KnownBlobs,
     ) -> None:
         self._me = incarnation
         self._source = source
-        self._outcomes = OutcomeWriter(statements, incarnation)
+        self._outcomes = OutcomeWriter(statements, incarnation, blobs)
         self._admission = Admission(statements, view)
+        self._inserts = [
+            (ManyRows.insert(table, statements.dialect), name)
+            for name, table in (
+                ("message", tables.message),
+                ("body", tables.message_body),
+                ("recipient", tables.recipient),
+                ("event", tables.event),
+            )
+        ]
 
     def committed(self, now: float) -> None:
         """To be called after the commit."""
@@ -93,7 +103,9 @@ class BatchTransaction:
         self._add(connection, rows, batch.adds, now)
         for record in batch.records:
             record.result = self._recorded(rows, record, lost, now)
-        _insert(connection, rows)
+        for insert, name in self._inserts:
+            if new := getattr(rows, name):
+                insert.execute(connection, new)
         return self._outcomes.drop_bodies(connection, outcomes)
 
     def _run(self, connection: Connection, run: Run) -> None:
@@ -141,12 +153,3 @@ class BatchTransaction:
     def _stored(self, rows: Rows, prepared: Prepared | None, release_at: float | None, now: float) -> Stored:
         assert prepared is not None
         return add_message(rows, prepared, release_at, self._me, now, self._source)
-
-
-def _insert(connection: Connection, rows: Rows) -> None:
-    if rows.message:
-        connection.execute(_MESSAGE, rows.message)
-        connection.execute(_BODY, rows.body)
-        connection.execute(_RECIPIENT, rows.recipient)
-    if rows.event:
-        connection.execute(_EVENT, rows.event)

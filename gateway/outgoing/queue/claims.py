@@ -207,9 +207,9 @@ class Claimer:
 
     def give_back(self, connection: Connection, rows: Iterable[tuple[str, int]], now: float) -> None:
         """Undo a claim of which nobody knows whether it was committed."""
-        for message_id, n in rows:
-            parameters = {"id": message_id, "n": n, "owner": self._me, "now": now}
-            connection.execute(self._statements.free, parameters)
+        names = [{"id": message_id, "n": n, "owner": self._me, "now": now} for message_id, n in rows]
+        if names:
+            self._statements.free.execute(connection, names)
 
     def _deliveries(self, connection: Connection, taken: Iterable[Any], purpose: Purpose) -> list[Delivery]:
         groups: dict[tuple[str, str, str], list[QueuedRecipient]] = {}

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from gateway.mail.reply import Refusal
 from gateway.outgoing.queue import tables
+from gateway.outgoing.queue.outcomes import KnownBlobs
 from gateway.outgoing.queue.preparation import not_now
 from gateway.outgoing.queue.values import ContentGone, StoredContent
 from gateway.outgoing.signing import Signatures
@@ -28,9 +29,12 @@ _BODY = sa.select(
 class Contents:
     """The bodies of one location."""
 
-    def __init__(self, database: Database, blobs: BlobStore, threads: ThreadPoolExecutor) -> None:
+    def __init__(
+        self, database: Database, blobs: BlobStore, known: KnownBlobs, threads: ThreadPoolExecutor
+    ) -> None:
         self._database = database
         self._blobs = blobs
+        self._known = known
         self._threads = threads
 
     async def load(self, message_id: str) -> StoredContent:
@@ -47,7 +51,10 @@ class Contents:
                 row = connection.execute(_BODY, {"id": message_id}).first()
             if row is None:
                 raise ContentGone(message_id, "it has no body any more")
-            content = row.content if row.blob_key is None else self._blobs.get(row.blob_key)
+            content = row.content
+            if row.blob_key is not None:
+                self._known.note(message_id, row.blob_key)
+                content = self._blobs.get(row.blob_key)
         except BlobMissing as error:
             raise ContentGone(message_id, str(error)) from error
         except (DatabaseAway, BlobsAway) as error:

@@ -10,8 +10,9 @@ from gateway.outgoing.queue.statements import Statements, as_json
 from gateway.outgoing.queue.values import Outcome, OutcomeKind
 
 if TYPE_CHECKING:
-    import sqlalchemy as sa
     from sqlalchemy import Connection
+
+    from gateway.outgoing.queue.driver import ManyRows
 
 _FINISHED = frozenset({OutcomeKind.DELIVERED, OutcomeKind.BOUNCED, OutcomeKind.EXPIRED})
 
@@ -20,17 +21,40 @@ class NotOwned(Exception):
     """At least one outcome of a group matched no row: the transaction must be done again, one by one."""
 
 
+class KnownBlobs:
+    """Which messages have their body in the blob store, as far as this process has met them.
+
+    So that finishing a message needs no look at its row. What is not known here (the message was
+    finished by another process than those that wrote or read it) falls to the orphan collector.
+    """
+
+    def __init__(self, most: int = 10_000) -> None:
+        self._most = most
+        self._keys: dict[str, str] = {}
+
+    def note(self, message_id: str, key: str) -> None:
+        """Remember one; the oldest are forgotten. Any thread."""
+        self._keys[message_id] = key
+        if len(self._keys) > self._most:
+            self._keys.pop(next(iter(self._keys)), None)
+
+    def of(self, message_ids: Iterable[str]) -> dict[str, str]:
+        """The keys of those of `message_ids` that have one."""
+        return {i: self._keys[i] for i in message_ids if i in self._keys} if self._keys else {}
+
+
 class OutcomeWriter:
     """Writes the outcomes of one worker incarnation."""
 
-    def __init__(self, statements: Statements, incarnation: str) -> None:
+    def __init__(self, statements: Statements, incarnation: str, blobs: KnownBlobs) -> None:
         self._statements = statements
+        self._blobs = blobs
         self._me = incarnation
 
     def apply(self, connection: Connection, outcomes: Sequence[Outcome]) -> None:
         """Write all of them, a statement for each kind. Raises NotOwned if a row is not ours."""
         for statement, rows in self._grouped(outcomes):
-            if connection.execute(statement, rows).rowcount != len(rows):
+            if statement.execute(connection, rows) != len(rows):
                 raise NotOwned
 
     def apply_singly(self, connection: Connection, outcomes: Sequence[Outcome]) -> set[int]:
@@ -38,21 +62,26 @@ class OutcomeWriter:
         lost = set()
         for outcome in outcomes:
             for statement, rows in self._grouped([outcome]):
-                if connection.execute(statement, rows[0]).rowcount != 1:
+                if statement.execute(connection, rows) != 1:
                     lost.add(id(outcome))
         return lost
 
     def drop_bodies(self, connection: Connection, outcomes: Iterable[Outcome]) -> list[str]:
         """Remove the bodies of messages that are finished; the keys of their blobs, to be deleted after."""
-        ids = {outcome.message_id for outcome in outcomes if outcome.kind in _FINISHED}
-        if not ids:
+        finished = {outcome.message_id for outcome in outcomes if outcome.kind in _FINISHED}
+        if not finished:
             return []
-        gone = connection.execute(self._statements.drop_bodies, {"ids": as_json(ids)})
-        return [key for (key,) in gone if key is not None]
+        self._statements.drop_body.execute(connection, [{"id": message_id} for message_id in finished])
+        keys = self._blobs.of(finished)
+        if not keys:
+            return []
+        parameters = {"ids": as_json(keys)}
+        left = {row[0] for row in connection.execute(self._statements.bodies_left, parameters)}
+        return [key for message_id, key in keys.items() if message_id not in left]
 
-    def _grouped(self, outcomes: Iterable[Outcome]) -> list[tuple[sa.TextClause, list[dict[str, Any]]]]:
+    def _grouped(self, outcomes: Iterable[Outcome]) -> list[tuple[ManyRows, list[dict[str, Any]]]]:
         texts = self._statements
-        groups: dict[int, tuple[sa.TextClause, list[dict[str, Any]]]] = {}
+        groups: dict[int, tuple[ManyRows, list[dict[str, Any]]]] = {}
         for outcome in outcomes:
             row: dict[str, Any] = {
                 "id": outcome.message_id,

@@ -62,8 +62,8 @@ class Owners:
             for row in taken
         ]
         if taken:
-            connection.execute(
-                self._statements.free,
+            self._statements.free.execute(
+                connection,
                 [{"id": row.message_id, "n": row.n, "owner": row.owner, "now": now} for row in taken],
             )
         doubled = [

@@ -13,6 +13,7 @@ from gateway.system.blobs import BlobsAway, BlobStore
 
 if TYPE_CHECKING:
     from gateway.outgoing.queue.batch import Batch
+    from gateway.outgoing.queue.outcomes import KnownBlobs
     from gateway.outgoing.queue.values import NewMessage
 
 INLINE_BYTES = 64 * 1024
@@ -22,8 +23,9 @@ INLINE_BYTES = 64 * 1024
 class Preparation:
     """Signs messages and writes blobs, in the store thread."""
 
-    def __init__(self, blobs: BlobStore) -> None:
+    def __init__(self, blobs: BlobStore, known: KnownBlobs) -> None:
         self._blobs = blobs
+        self._known = known
         self._log = structlog.get_logger("gateway.outgoing.queue")
 
     def prepare(self, batch: Batch) -> list[Record]:
@@ -84,6 +86,7 @@ class Preparation:
         except BlobsAway as error:
             self._log.error("blob_not_written", message_id=message.id, reason=str(error))
             raise (no_space() if error.full else not_now()) from error
+        self._known.note(message.id, key)
         return Prepared(message, signatures, key)
 
 

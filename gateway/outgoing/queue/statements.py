@@ -13,6 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from gateway.outgoing.queue.driver import ByKeys, ManyRows
 from gateway.outgoing.queue.tables import IS_LATE, IS_LIVE, IS_TIMED
 
 
@@ -49,6 +50,9 @@ class Statements:
             table = f"jsonb_array_elements(CAST(:{parameter} AS jsonb)) AS k(value)"
         return f"(SELECT {', '.join(shown)} FROM {table}) AS k"
 
+    def _many(self, text: str) -> ManyRows:
+        return ManyRows(sa.text(text), self.dialect)
+
     def one_of(self, column: str, parameter: str) -> str:
         """Condition text: `column` is in a JSON list."""
         return f"{column} IN (SELECT x FROM {self.source(parameter, ['x'])})"
@@ -56,11 +60,11 @@ class Statements:
     def _build_outcomes(self) -> None:
         mine = "message_id = :id AND n = :n AND owner = :me AND attempts = :attempt"
         done = "owner = NULL, next_attempt_at = NULL, late_at = NULL, parked = NULL"
-        self.finish = sa.text(
+        self.finish = self._many(
             f"UPDATE recipient SET state = :state, {done}, last_reply = :reply, changed_at = :at WHERE {mine}"
         )
         # The life's end matters only to what is parked: the rest meets it at its next attempt.
-        self.defer = sa.text(
+        self.defer = self._many(
             "UPDATE recipient SET state = 'waiting', owner = NULL, next_attempt_at = :next, parked = :parked,"
             " delay_notified = (delay_notified OR :notified),"
             " late_at = CASE WHEN NOT (delay_notified OR :notified) THEN queued_at + 10800.0"
@@ -68,46 +72,48 @@ class Statements:
             " WHEN give_up_at > queued_at + 604800.0 THEN give_up_at ELSE queued_at + 604800.0 END,"
             f" last_reply = COALESCE(:reply, last_reply), changed_at = :at WHERE {mine}"
         )
-        self.unanswered = sa.text(
+        self.unanswered = self._many(
             f"UPDATE recipient SET state = 'unknown', changed_at = :at WHERE {mine} AND state = 'owned'"
         )
-        self.hand_back = sa.text(
+        self.hand_back = self._many(
             "UPDATE recipient SET state = 'ready', owner = NULL, attempts = attempts - 1,"
             f" next_attempt_at = NULL, late_at = NULL, parked = NULL, changed_at = :at WHERE {mine}"
         )
-        self.drop_bodies = sa.text(
-            f"DELETE FROM message_body WHERE {self.one_of('message_id', 'ids')} AND NOT EXISTS ("
-            "SELECT 1 FROM recipient AS r WHERE r.message_id = message_body.message_id"
-            f" AND {IS_LIVE.replace('state', 'r.state')}) RETURNING blob_key"
+        self.drop_body = self._many(
+            "DELETE FROM message_body WHERE message_id = :id AND NOT EXISTS ("
+            "SELECT 1 FROM recipient AS r WHERE r.message_id = :id"
+            f" AND {IS_LIVE.replace('state', 'r.state')})"
         )
-        self.homes = sa.text(
-            "SELECT account_id, state FROM account_home WHERE state <> 'home' AND "
-            + self.one_of("account_id", "ids")
+        self.bodies_left = sa.text(
+            f"SELECT message_id FROM message_body WHERE {self.one_of('message_id', 'ids')}"
         )
+        away = "SELECT account_id FROM account_home WHERE state <> 'home'"
+        self.any_away = f"{away} LIMIT 1"
+        self.away = sa.text(f"{away} AND " + self.one_of("account_id", "ids"))
 
     def _build_quota(self) -> None:
-        columns = ["scope", "scope_id", "metric", "win", "started"]
-        keys = self.source("keys", columns, numbers=["started"])
-        order = ", ".join(f"q.{name}" for name in ("scope", "scope_id", "metric", '"window"', "window_start"))
-        lock = f" ORDER BY {order} FOR UPDATE OF q" if self._postgresql else ""
-        self.counters = sa.text(
-            f"SELECT {order}, q.value FROM {keys} JOIN quota_counter AS q ON q.scope = k.scope"
-            ' AND q.scope_id = k.scope_id AND q.metric = k.metric AND q."window" = k.win'
-            f" AND q.window_start = k.started{lock}"
+        columns = 'scope, scope_id, metric, "window", window_start'
+        lock = f" ORDER BY {columns} FOR UPDATE" if self._postgresql else ""
+        self.counters = ByKeys(
+            f"SELECT {columns}, value FROM quota_counter WHERE ({columns}) IN",
+            lock,
+            ["TEXT", "TEXT", "TEXT", "TEXT", "BIGINT"],
+            self.dialect,
         )
         insert = (
             'INSERT INTO quota_counter (scope, scope_id, metric, "window", window_start, tenant_id, value)'
             " VALUES (:scope, :scope_id, :metric, :window, :window_start, :tenant_id, :value)"
             ' ON CONFLICT (scope, scope_id, metric, "window", window_start) DO '
         )
-        self.make_counter = sa.text(insert + "NOTHING")
-        self.put_counter = sa.text(insert + "UPDATE SET value = excluded.value")
-        pairs = self.source("pairs", ["account_id", "address_hash"])
-        self.known_recipients = sa.text(
-            f"SELECT f.account_id, f.address_hash FROM {pairs} JOIN first_recipient AS f"
-            " ON f.account_id = k.account_id AND f.address_hash = k.address_hash"
+        self.make_counter = self._many(insert + "NOTHING")
+        self.put_counter = self._many(insert + "UPDATE SET value = excluded.value")
+        self.known_recipients = ByKeys(
+            "SELECT account_id, address_hash FROM first_recipient WHERE (account_id, address_hash) IN",
+            "",
+            ["TEXT", "TEXT"],
+            self.dialect,
         )
-        self.remember_recipient = sa.text(
+        self.remember_recipient = self._many(
             "INSERT INTO first_recipient (account_id, address_hash, tenant_id, first_at)"
             " VALUES (:account_id, :address_hash, :tenant_id, :first_at) ON CONFLICT DO NOTHING"
         )
@@ -204,7 +210,7 @@ class Statements:
             + " ORDER BY message_id, n"
             + (" FOR UPDATE" if self._postgresql else "")
         )
-        self.free = sa.text(
+        self.free = self._many(
             "UPDATE recipient SET state = 'ready', owner = NULL, changed_at = :now"
             " WHERE message_id = :id AND n = :n AND owner = :owner"
         )

@@ -17,6 +17,7 @@ from gateway.outgoing.queue.claims import Claimer, Closed, Picker, Picks
 from gateway.outgoing.queue.contents import Contents
 from gateway.outgoing.queue.doubt import Doubts
 from gateway.outgoing.queue.inbox import Add, Inbox, Item, Record, Run
+from gateway.outgoing.queue.outcomes import KnownBlobs
 from gateway.outgoing.queue.owners import STALE_SECONDS, Owners, PastDot
 from gateway.outgoing.queue.preparation import Preparation, not_now
 from gateway.outgoing.queue.space import FreeSpace
@@ -80,7 +81,8 @@ class QueueStore:
         self._clock = clock
         self._statements = Statements(database.dialect)
         self._threads = ThreadPoolExecutor(_READERS, f"read-{location}")
-        self._contents = Contents(database, blobs, self._threads)
+        known = KnownBlobs()
+        self._contents = Contents(database, blobs, known, self._threads)
         self._owners = Owners(self._statements, incarnation, node)
         self._picker = Picker(self._statements)
         self._claimer = Claimer(self._statements, incarnation, self._contents)
@@ -93,8 +95,8 @@ class QueueStore:
         self._writer = Writer(
             database,
             self._inbox,
-            BatchTransaction(self._statements, incarnation, self.quota, self._contents),
-            Preparation(blobs),
+            BatchTransaction(self._statements, incarnation, self.quota, self._contents, known),
+            Preparation(blobs, known),
             Doubts(incarnation),
             FreeSpace(_folders(database, blobs), floor_bytes),
             clock,

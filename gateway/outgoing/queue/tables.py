@@ -61,12 +61,7 @@ message = sa.Table(
     _time("scheduled_at"),
     _time("received_at", null=False),
     _text("client_address"),
-    sa.Index(
-        "ix_message_header_message_id",
-        "header_message_id",
-        sqlite_where=sa.text("header_message_id IS NOT NULL"),
-        postgresql_where=sa.text("header_message_id IS NOT NULL"),
-    ),
+    sqlite_with_rowid=False,
 )
 
 message_body = sa.Table(
@@ -143,7 +138,6 @@ recipient = sa.Table(
         sqlite_where=_PARKED,
         postgresql_where=_PARKED,
     ),
-    sa.Index("ix_recipient_address", "address", "message_id"),
     sqlite_with_rowid=False,
 )
 """One row a recipient. `stopped_at`: since when the life clock stands; `late_at`: when a waiting row
@@ -166,6 +160,25 @@ event = sa.Table(
     sa.Index("ix_event_message_id", "message_id"),
 )
 """What happened to a message, only ever added to: `trace` reads it, an outbox of events will."""
+
+lookup = sa.Table(
+    "lookup",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("message_id", sa.Text, primary_key=True),
+    _text("tenant_id", null=False),
+    sqlite_with_rowid=False,
+)
+"""Hashes of recipients and Message-IDs, for `trace`. Written when the store is idle: as indexes they would
+cost every message two pages of the log."""
+
+lookup_mark = sa.Table(
+    "lookup_mark",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    _text("message_id", null=False),
+)
+"""One row: all messages up to this one are in `lookup`; later ones are found by looking at them."""
 
 quota_counter = sa.Table(
     "quota_counter",
@@ -250,6 +263,12 @@ account_home = sa.Table(
     _text("tenant_id", null=False),
     sa.Column("epoch", sa.Integer, nullable=False),
     _text("state", null=False),
+    sa.Index(
+        "ix_account_home_account_id",
+        "account_id",
+        sqlite_where=sa.text("state <> 'home'"),
+        postgresql_where=sa.text("state <> 'home'"),
+    ),
 )
 """`home`, `fenced` or `gone`. An absent row means: this location is the account's home."""
 

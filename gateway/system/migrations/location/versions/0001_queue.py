@@ -65,9 +65,7 @@ def _make_messages() -> None:
         sa.Column("received_at", sa.Double(), nullable=False),
         sa.Column("client_address", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_message"),
-    )
-    _index_part(
-        "ix_message_header_message_id", "message", ["header_message_id"], "header_message_id IS NOT NULL"
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "message_body",
@@ -110,7 +108,6 @@ def _make_recipients() -> None:
         sa.PrimaryKeyConstraint("message_id", "n", name="pk_recipient"),
         sqlite_with_rowid=False,
     )
-    op.create_index("ix_recipient_address", "recipient", ["address", "message_id"], unique=False)
     _index_part("ix_recipient_late", "recipient", ["late_at"], "state = 'waiting' AND late_at IS NOT NULL")
     _index_part(
         "ix_recipient_live",
@@ -165,6 +162,20 @@ def _make_history() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_refused"),
     )
     op.create_index("ix_refused_tenant_id_id", "refused", ["tenant_id", "id"], unique=False)
+    op.create_table(
+        "lookup",
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("message_id", sa.Text(), nullable=False),
+        sa.Column("tenant_id", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("key", "message_id", name="pk_lookup"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "lookup_mark",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("message_id", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_lookup_mark"),
+    )
 
 
 def _make_quotas() -> None:
@@ -237,6 +248,7 @@ def _make_workers() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("account_id", name="pk_account_home"),
     )
+    _index_part("ix_account_home_account_id", "account_home", ["account_id"], "state <> 'home'")
 
 
 def _make_audit() -> None:
