@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gateway.control.directory.snapshot import Snapshot
     from gateway.control.records import AccountRecord, CredentialRecord, Identity
 
 _MOST_NOBODIES = 10_000
@@ -20,7 +19,7 @@ class AccountEntry:
 
     account: AccountRecord
     credentials: tuple[CredentialRecord, ...]
-    _snapshot: Snapshot | None = None
+    _token: object = None
     _identities: dict[str | None, Identity] = field(default_factory=dict)
 
     def credential(self, credential_id: str) -> CredentialRecord | None:
@@ -30,15 +29,15 @@ class AccountEntry:
                 return credential
         return None
 
-    def known_identity(self, snapshot: Snapshot, credential_id: str | None) -> Identity | None:
-        """The identity put together before from this very snapshot."""
-        return self._identities.get(credential_id) if self._snapshot is snapshot else None
+    def known_identity(self, token: object, credential_id: str | None) -> Identity | None:
+        """The identity put together before from the snapshot with this token."""
+        return self._identities.get(credential_id) if self._token is token else None
 
-    def keep_identity(self, snapshot: Snapshot, credential_id: str | None, identity: Identity) -> None:
-        """Keep an identity for as long as the snapshot stands."""
-        if self._snapshot is not snapshot:
+    def keep_identity(self, token: object, credential_id: str | None, identity: Identity) -> None:
+        """Keep an identity for as long as the snapshot with this token stands."""
+        if self._token is not token:
             self._identities = {}
-            self._snapshot = snapshot
+            self._token = token
         self._identities[credential_id] = identity
 
 

@@ -248,7 +248,7 @@ class Directory:
         self, entry: AccountEntry, credential_id: str | None, protocol: str | None
     ) -> Identity | Refused | None:
         snapshot = self._snapshot
-        identity = entry.known_identity(snapshot, credential_id)
+        identity = entry.known_identity(snapshot.token, credential_id)
         if identity is None:
             tenant = snapshot.tenants.get(entry.account.tenant_id)
             workspace = snapshot.workspaces.get(entry.account.workspace_id)
@@ -259,7 +259,7 @@ class Directory:
                 return Refused(RefusedReason.REVOKED)
             policy = snapshot.effective_policy(tenant, workspace)
             identity = Identity(entry.account, tenant, workspace, policy, credential, snapshot.revision)
-            entry.keep_identity(snapshot, credential_id, identity)
+            entry.keep_identity(snapshot.token, credential_id, identity)
         reason = refusal(identity, protocol, self._clock.now())
         return identity if reason is None else Refused(reason)
 

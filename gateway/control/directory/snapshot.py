@@ -14,7 +14,7 @@ class Policies(Protocol):
     """All policy documents and plans, ready to be resolved."""
 
     def effective(self, tenant: TenantRecord, workspace: WorkspaceRecord) -> EffectivePolicy:
-        """What binds an account of `tenant` in `workspace`."""
+        """What binds an account of `tenant` in `workspace`; quick when asked again."""
         ...
 
 
@@ -30,16 +30,6 @@ class Rows:
     policies: Policies | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Resolved:
-    """An effective policy and the very inputs it was made of."""
-
-    tenant: TenantRecord
-    workspace: WorkspaceRecord
-    policies: Policies
-    policy: EffectivePolicy
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
     """The control plane at one revision. Never changed once made; `with_rows` makes the next."""
@@ -51,8 +41,8 @@ class Snapshot:
     shards: Table[tuple[str, str], ShardRecord]
     keys: Table[str, KeyRecord]
     policies: Policies | None
-    # Handed on from snapshot to snapshot: an entry stands while its inputs are the same objects.
-    _resolved: dict[tuple[str, str], _Resolved] = field(default_factory=dict)
+    # Tells snapshots apart without keeping an old one alive: revisions repeat when a backup is put back.
+    token: object = field(default_factory=object)
 
     @classmethod
     def empty(cls) -> Snapshot:
@@ -78,20 +68,11 @@ class Snapshot:
             shards=self.shards.with_changes(rows.shards),
             keys=self.keys.with_changes(rows.keys),
             policies=rows.policies or self.policies,
+            token=object(),
         )
 
     def effective_policy(self, tenant: TenantRecord, workspace: WorkspaceRecord) -> EffectivePolicy:
-        """What binds an account of `tenant` in `workspace`; resolved once for the same inputs."""
-        known = self._resolved.get((tenant.id, workspace.id))
-        if (
-            known is not None
-            and known.tenant is tenant
-            and known.workspace is workspace
-            and known.policies is self.policies
-        ):
-            return known.policy
+        """What binds an account of `tenant` in `workspace`. Raises LookupError if a document is missing."""
         if self.policies is None:
             raise LookupError("the directory was asked for a policy before it was read")
-        policy = self.policies.effective(tenant, workspace)
-        self._resolved[tenant.id, workspace.id] = _Resolved(tenant, workspace, self.policies, policy)
-        return policy
+        return self.policies.effective(tenant, workspace)
