@@ -73,10 +73,14 @@ class Deadlines:
         if self._waiting_since is None:
             self._busy_seconds += now - self._woken_at
         self._waiting_since = now
-        if not partial:
+        if not partial or self._content_since is not None:
             self._partial_since = None
         elif self._partial_since is None:
             self._partial_since = now
+
+    def line_ended(self) -> None:
+        """A whole line has come; what follows it in the buffer is another one."""
+        self._partial_since = None
 
     def wake(self, now: float) -> None:
         """Something came; it is our turn."""

@@ -29,7 +29,7 @@ class SmtpMetrics(Protocol):
         ...
 
     def connection_cut(self, reason: str) -> None:
-        """A session was ended for its client's fault: a `Due` value, `errors`, `junk`, `starttls_injection` …"""
+        """A session was ended for its client's fault: a `Due` value, `errors`, `junk` …"""
         ...
 
     def tls_failed(self) -> None:
