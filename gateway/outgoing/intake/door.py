@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -54,7 +54,7 @@ class DirectoryView(Protocol):
 
 
 class Forwarder(Protocol):
-    """What intake asks of the relay: room for a delivery in memory, and to take it over."""
+    """What intake asks of the relay: room for a message in memory, and to take its deliveries over."""
 
     def reserve(self, tenant_id: str, octets: int) -> bool:
         """Whether a message of `octets` may be handed over from memory."""
@@ -64,8 +64,8 @@ class Forwarder(Protocol):
         """Give back what was reserved and is not needed."""
         ...
 
-    def hand_over(self, deliveries: Sequence[Delivery]) -> None:
-        """Take deliveries whose rows this worker owns."""
+    def hand_over(self, deliveries: Sequence[Delivery], location: str) -> None:
+        """Take one message's deliveries, whose rows this worker owns and for which there is room."""
         ...
 
 
@@ -195,36 +195,21 @@ class Intake:
 
     async def _store(self, store: QueueStore, message: NewMessage) -> Receipt:
         """Reserve room at the relay, store, hand over what was stored as ours."""
-        reserved = 0
-        if message.hold_rule is None:
-            recipients, reserved = self._reserve(message)
-            message = replace(message, recipients=recipients)
+        reserved = message.hold_rule is None and self._relay.reserve(message.tenant_id, message.size)
+        if reserved:
+            message = replace(message, recipients=tuple(_handed_over(message.recipients)))
+        deliveries: Sequence[Delivery] = ()
         try:
             stored = await store.add(message)
-        except BaseException:
-            self._release(message, reserved)
-            raise
-        self._release(message, reserved - len(stored.deliveries))
-        if stored.deliveries:
-            self._relay.hand_over(stored.deliveries)
+            deliveries = stored.deliveries
+        finally:
+            if reserved and not deliveries:
+                self._relay.release(message.tenant_id, message.size)
+        if deliveries:
+            self._relay.hand_over(deliveries, store.location)
         held = stored.state is State.HELD
         self._accepted(message, held)
         return Receipt(stored.id, held)
-
-    def _reserve(self, message: NewMessage) -> tuple[tuple[NewRecipient, ...], int]:
-        """The recipients, marked for hand-over where there is room; for how many deliveries there is."""
-        granted: dict[tuple[str, str], bool] = {}
-        marked = []
-        for recipient in message.recipients:
-            lane = (recipient.shard_id, recipient.domain)
-            if lane not in granted:
-                granted[lane] = not recipient.paused and self._relay.reserve(message.tenant_id, message.size)
-            marked.append(replace(recipient, hand_over=True) if granted[lane] else recipient)
-        return tuple(marked), sum(granted.values())
-
-    def _release(self, message: NewMessage, deliveries: int) -> None:
-        for _ in range(deliveries):
-            self._relay.release(message.tenant_id, message.size)
 
     def _prepare(self, submission: Submission) -> NewMessage:
         """From what came to what is to be stored. Pure but for ids and clock; raises Refusal."""
@@ -358,6 +343,12 @@ class Intake:
 
 
 _SHOWN = 998
+
+
+def _handed_over(recipients: Sequence[NewRecipient]) -> Iterator[NewRecipient]:
+    """The recipients, those that can go now marked for this worker."""
+    for recipient in recipients:
+        yield recipient if recipient.paused else replace(recipient, hand_over=True)
 
 
 def _text_of(header: HeaderBlock, name: bytes) -> str | None:

@@ -1,0 +1,73 @@
+"""How every command is made: the options all of them have, and errors turned into sentences."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import click
+
+from gateway.control.errors import ServiceError
+from gateway.faces.cli.desk import Desk
+from gateway.faces.cli.output import EXIT_FAILED, EXIT_USAGE, CommandFailed, Printer
+from gateway.system.config import ConfigError
+from gateway.system.database import DatabaseAway, DatabaseUrlInvalid, SchemaError
+from gateway.system.secrets import SecretError
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def command(group: click.Group, name: str | None = None) -> Callable[[Function], Function]:
+    """Register `function(desk, printer, …)` as a command of `group`, with `--json` and `--quiet`."""
+
+    def register(function: Function) -> Function:
+        @functools.wraps(function)
+        def run(*arguments: Any, as_json: bool, quiet: bool, **options: Any) -> None:
+            desk = click.get_current_context().find_object(Desk)
+            assert desk is not None
+            with spoken_errors():
+                function(desk, Printer(as_json, quiet), *arguments, **options)
+
+        decorated: Any = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")(
+            run
+        )
+        decorated = click.option("--quiet", is_flag=True, help="Ids only.")(decorated)
+        group.command(name)(decorated)
+        return function
+
+    return register
+
+
+@contextmanager
+def spoken_errors() -> Iterator[None]:
+    """Turn the errors a person can meet into sentences with an exit status."""
+    try:
+        yield
+    except ServiceError as error:
+        raise CommandFailed(error.code, error.detail, error.fix) from error
+    except ConfigError as error:
+        problems = "\n".join(str(problem) for problem in error.problems)
+        raise CommandFailed("bad-configuration", problems, "Nothing was changed.", EXIT_USAGE) from error
+    except DatabaseUrlInvalid as error:
+        raise CommandFailed("bad-database-url", str(error), "", EXIT_USAGE) from error
+    except DatabaseAway as error:
+        raise CommandFailed(
+            "database-away", str(error), "Nothing was changed; try again when it is back.", EXIT_FAILED
+        ) from error
+    except SchemaError as error:
+        raise CommandFailed("schema", str(error), "", EXIT_FAILED) from error
+    except SecretError as error:
+        raise CommandFailed("master-key", str(error), "", EXIT_FAILED) from error
+    except BrokenPipeError:
+        raise SystemExit(EXIT_FAILED) from None
+
+
+def confirm(question: str, yes: bool) -> None:
+    """Ask before something is lost, unless `--yes` was given. Exits with 1 on no."""
+    if not yes:
+        click.confirm(question, abort=True, err=True)
+
+
+yes_option = click.option("--yes", is_flag=True, help="Do not ask.")

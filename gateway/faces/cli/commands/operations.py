@@ -1,0 +1,197 @@
+"""`policy`, `audit`, `db`, `master-key`, `status`, `check`, `serve`, `quickstart`: running the installation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gateway import __version__
+from gateway.faces.cli.command import command
+from gateway.faces.cli.desk import Desk
+from gateway.faces.cli.output import CommandFailed, Printer, plain
+from gateway.system.secrets import MasterKey
+
+AUDIT_COLUMNS = ("at", "actor_id", "operation", "subject_kind", "subject_id", "tenant_id", "id")
+
+
+def add_to(root: click.Group) -> None:
+    """Register the commands."""
+    for group in (policy, audit, db, master_key):
+        root.add_command(group)
+    for one in (serve, quickstart, check):
+        root.add_command(one)
+    command(root, "status")(status)
+    command(root, "version")(version)
+
+
+@click.group()
+def policy() -> None:
+    """Documents that say what accounts may do."""
+
+
+path_argument = click.argument("path", type=click.Path(exists=True, path_type=Path))
+
+
+@command(policy, "plan")
+@path_argument
+def policy_plan(desk: Desk, printer: Printer, path: Path) -> None:
+    """Show what `apply` would change; nothing is changed."""
+    _print_changes(printer, desk.services.policies.plan(desk.actor, path), "would change")
+
+
+@command(policy, "apply")
+@path_argument
+def policy_apply(desk: Desk, printer: Printer, path: Path) -> None:
+    """Apply a document or a folder of them: all or nothing; every account follows within a second."""
+    _print_changes(printer, desk.services.policies.apply(desk.actor, path), "changed")
+
+
+def _print_changes(printer: Printer, changes: Any, word: str) -> None:
+    rows = [plain(change) for change in changes]
+    printer.many(rows, ("document", "key", "before", "after"), f"no changes: nothing {word}")
+
+
+@command(policy, "list")
+def policy_list(desk: Desk, printer: Printer) -> None:
+    """All policies."""
+    rows = map(plain, desk.services.policies.list(desk.actor))
+    printer.many(rows, ("name", "version", "updated_at", "id"), "no policies")
+
+
+@command(policy, "show")
+@click.argument("policy")
+@click.option("--version", "version", type=int, help="An earlier version.")
+def policy_show(desk: Desk, printer: Printer, policy: str, version: int | None) -> None:
+    """One policy, with its document."""
+    printer.one(plain(desk.services.policies.show(desk.actor, policy, version)))
+
+
+@command(policy, "explain")
+@click.argument("account")
+@click.option("--from", "sender", help="The From address; the account's own otherwise.")
+@click.option("--to", "recipients", multiple=True, help="A recipient; may be repeated.")
+@click.option("--size", default="2 KiB", show_default=True)
+@click.option("--stream")
+def policy_explain(desk: Desk, printer: Printer, account: str, **options: Any) -> None:
+    """The whole decision for a message that is not sent: limits with their documents, rules, shard, reply."""
+    explanation = desk.program.explain(desk, account, **options)
+    if printer.as_json:
+        printer.one(plain(explanation))
+    else:
+        click.echo(explanation.text())
+
+
+@click.group()
+def audit() -> None:
+    """Who changed what."""
+
+
+@command(audit, "list")
+@click.option("--tenant", help="Only this tenant's.")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True)
+def audit_list(desk: Desk, printer: Printer, tenant: str | None, limit: int) -> None:
+    """The latest changes."""
+    rows = map(plain, desk.services.audit.list(desk.actor, tenant=tenant, limit=limit))
+    printer.many(rows, AUDIT_COLUMNS, "no changes yet")
+
+
+@command(audit, "show")
+@click.argument("entry")
+def audit_show(desk: Desk, printer: Printer, entry: str) -> None:
+    """One change, before and after."""
+    printer.one(plain(desk.services.audit.show(desk.actor, entry)))
+
+
+@command(audit, "verify")
+def audit_verify(desk: Desk, printer: Printer) -> None:
+    """Look whether the chain of changes is whole; exit 1 and the first broken row otherwise."""
+    found = plain(desk.services.audit.verify())
+    printer.one(found)
+    if not found.get("whole", True):
+        raise CommandFailed("audit-broken", "The audit chain is broken; see above.", "Restore from a backup.")
+
+
+@click.group()
+def db() -> None:
+    """Databases."""
+
+
+@command(db, "upgrade")
+def db_upgrade(desk: Desk, printer: Printer) -> None:
+    """Bring the control database and every location up to this program's schema."""
+    rows = desk.program.upgrade(desk.config)
+    printer.many(rows, ("database", "before", "after"))
+
+
+@click.group("master-key")
+def master_key() -> None:
+    """The key that seals all secrets."""
+
+
+@command(master_key, "create")
+@click.argument("file", type=click.Path(path_type=Path))
+def master_key_create(desk: Desk, printer: Printer, file: Path) -> None:  # noqa: ARG001 - every command has a desk
+    """Make a key file (mode 0600). Keep a copy away from the databases."""
+    made = MasterKey.create(file)
+    printer.one({"file": str(file), "id": made.key_id})
+
+
+@command(master_key, "rotate")
+def master_key_rotate(desk: Desk, printer: Printer) -> None:
+    """Seal everything under a new key; the file keeps the old one until all of it is done."""
+    printer.one(plain(desk.services.master_key.rotate(desk.actor)))
+
+
+def status(desk: Desk, printer: Printer) -> None:
+    """The installation at a glance: revision, tenants, accounts, and the queue by state."""
+    printer.one({"version": __version__, "config": str(desk.config_path), **desk.program.status(desk)})
+
+
+def version(desk: Desk, printer: Printer) -> None:  # noqa: ARG001 - every command has a desk
+    """The program's version."""
+    printer.one({"version": __version__})
+
+
+config_option = click.option(
+    "--config", "config", type=click.Path(path_type=Path), help="As `gatepost --config`."
+)
+
+
+@click.command()
+@config_option
+@click.pass_context
+def serve(context: click.Context, config: Path | None) -> None:
+    """Run the gateway until SIGTERM."""
+    desk = _with_config(context, config)
+    context.exit(desk.program.serve(desk.config_path))
+
+
+@click.command()
+@config_option
+@click.pass_context
+def check(context: click.Context, config: Path | None) -> None:
+    """Look through a configuration: every mistake with file, line and key."""
+    desk = _with_config(context, config)
+    context.exit(desk.program.check(desk.config_path))
+
+
+def _with_config(context: click.Context, config: Path | None) -> Desk:
+    desk = context.find_object(Desk)
+    assert desk is not None
+    if config is not None:
+        desk.config_option = config
+    return desk
+
+
+@click.command()
+@click.option("--dir", "folder", type=click.Path(path_type=Path), required=True, help="Where all of it goes.")
+@click.option("--port-base", type=click.IntRange(1024, 65_000), default=2500, show_default=True)
+@click.option("--setup-only", is_flag=True, help="Write and provision, send nothing, exit.")
+@click.pass_context
+def quickstart(context: click.Context, folder: Path, port_base: int, setup_only: bool) -> None:
+    """A demo on this machine: state, CA, tenant, and a first signed message."""
+    desk = context.find_object(Desk)
+    assert desk is not None
+    context.exit(desk.program.quickstart(folder, port_base, setup_only))

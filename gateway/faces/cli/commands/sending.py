@@ -1,0 +1,251 @@
+"""`domain`, `shard`, `source`, `dkim-key`: as whom mail leaves, and from where."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gateway.faces.cli.command import command, confirm, yes_option
+from gateway.faces.cli.commands.tenancy import environment_option
+from gateway.faces.cli.desk import Desk
+from gateway.faces.cli.output import Printer, plain
+
+DOMAIN_COLUMNS = ("name", "kind", "state", "environment", "tenant_id", "id")
+RECORD_COLUMNS = ("name", "type", "purpose", "state", "value")
+SHARD_COLUMNS = ("name", "environment", "route", "state", "weight", "streams", "tenant_id", "id")
+SOURCE_COLUMNS = ("name", "ipv4", "ipv6", "helo", "pool", "id")
+KEY_COLUMNS = ("name", "algorithm", "bits", "state", "created_at", "id")
+
+
+def add_to(root: click.Group) -> None:
+    """Register the groups."""
+    for group in (domain, shard, source, dkim_key):
+        root.add_command(group)
+
+
+@click.group()
+def domain() -> None:
+    """Domains that mail is sent from."""
+
+
+@command(domain, "add")
+@click.argument("domain")
+@click.option("--tenant", required=True)
+@environment_option
+def domain_add(desk: Desk, printer: Printer, domain: str, **options: Any) -> None:
+    """Add a tenant's domain and make its keys; `domain records` says what to publish."""
+    printer.one(plain(desk.services.domains.add(desk.actor, domain, **options)))
+    printer.say(
+        f"Publish what `gatepost domain records {domain}` lists, then `gatepost domain verify {domain}`."
+    )
+
+
+@command(domain, "list")
+@click.option("--tenant", help="Only this tenant's.")
+def domain_list(desk: Desk, printer: Printer, tenant: str | None) -> None:
+    """Domains."""
+    printer.many(
+        map(plain, desk.services.domains.list(desk.actor, tenant=tenant)), DOMAIN_COLUMNS, "no domains"
+    )
+
+
+@command(domain, "show")
+@click.argument("domain")
+def domain_show(desk: Desk, printer: Printer, domain: str) -> None:
+    """One domain: its state, and what is missing."""
+    printer.one(plain(desk.services.domains.show(desk.actor, domain)))
+
+
+@command(domain, "records")
+@click.argument("domain")
+@click.option("--format", "form", type=click.Choice(["table", "bind", "json"]), default="table")
+def domain_records(desk: Desk, printer: Printer, domain: str, form: str) -> None:
+    """The DNS records to publish for a domain."""
+    rows = [plain(record) for record in desk.services.domains.records(desk.actor, domain)]
+    if form == "bind" and not printer.as_json:
+        for row in rows:
+            print(bind_line(row))
+    elif form == "json":
+        print(json.dumps(rows, indent=2))
+    else:
+        printer.many(rows, RECORD_COLUMNS, "no records")
+
+
+@command(domain, "verify")
+@click.argument("domain")
+def domain_verify(desk: Desk, printer: Printer, domain: str) -> None:
+    """Look at the domain's DNS now."""
+    printer.one(plain(desk.services.domains.verify(desk.actor, domain)))
+
+
+@command(domain, "mark-verified")
+@click.argument("domain")
+@click.option("--reason", required=True, help="Why it may be used without proof by DNS; goes into the audit.")
+def domain_mark_verified(desk: Desk, printer: Printer, domain: str, reason: str) -> None:
+    """Make a domain usable on the operator's word."""
+    printer.one(plain(desk.services.domains.mark_verified(desk.actor, domain, reason)))
+
+
+def bind_line(row: dict[str, Any]) -> str:
+    """A record as a zone file has it; long texts are split into strings of 255 octets."""
+    value = row["value"]
+    if row["type"] == "TXT":
+        pieces = [value[start : start + 255] for start in range(0, len(value), 255)] or [""]
+        value = " ".join('"' + piece.replace("\\", "\\\\").replace('"', '\\"') + '"' for piece in pieces)
+        value = f"( {value} )" if len(pieces) > 1 else value
+    return f"{row['name'].rstrip('.')}. 3600 IN {row['type']} {value}"
+
+
+@click.group()
+def shard() -> None:
+    """Sending sub-domains."""
+
+
+@command(shard, "create")
+@click.argument("name")
+@click.option("--tenant", required=True)
+@environment_option
+@click.option("--route", help="mx, smtp://host[:port], smtps://host[:port], capture: or capture:/folder")
+@click.option("--stream", "streams", multiple=True, help="Only this stream of mail; may be repeated.")
+@click.option("--weight", type=click.IntRange(1), default=1, show_default=True)
+def shard_create(desk: Desk, printer: Printer, name: str, **options: Any) -> None:
+    """Create a shard; NAME is its full domain name."""
+    printer.one(plain(desk.services.shards.create(desk.actor, name, **options)))
+
+
+@command(shard, "list")
+@click.option("--tenant", help="Only this tenant's.")
+def shard_list(desk: Desk, printer: Printer, tenant: str | None) -> None:
+    """Shards."""
+    printer.many(map(plain, desk.services.shards.list(desk.actor, tenant=tenant)), SHARD_COLUMNS, "no shards")
+
+
+@command(shard, "show")
+@click.argument("shard")
+def shard_show(desk: Desk, printer: Printer, shard: str) -> None:
+    """One shard."""
+    printer.one(plain(desk.services.shards.show(desk.actor, shard)))
+
+
+@command(shard, "route")
+@click.argument("shard")
+@click.argument("url")
+def shard_route(desk: Desk, printer: Printer, shard: str, url: str) -> None:
+    """Send a shard's mail another way. A password in the URL is sealed and never shown."""
+    printer.one(plain(desk.services.shards.route(desk.actor, shard, url)))
+
+
+@command(shard, "pause")
+@click.argument("shard")
+def shard_pause(desk: Desk, printer: Printer, shard: str) -> None:
+    """Let a shard's mail wait."""
+    printer.one(plain(desk.services.shards.pause(desk.actor, shard)))
+
+
+@command(shard, "resume")
+@click.argument("shard")
+def shard_resume(desk: Desk, printer: Printer, shard: str) -> None:
+    """Let a paused shard's mail go on."""
+    printer.one(plain(desk.services.shards.resume(desk.actor, shard)))
+
+
+@command(shard, "retire")
+@click.argument("shard")
+@yes_option
+def shard_retire(desk: Desk, printer: Printer, shard: str, yes: bool) -> None:
+    """Give a shard no new mail, for ever; what is queued still leaves through it."""
+    confirm(f"Retire {shard} for ever?", yes)
+    printer.one(plain(desk.services.shards.retire(desk.actor, shard)))
+
+
+@click.group()
+def source() -> None:
+    """Addresses the platform sends from."""
+
+
+@command(source, "create")
+@click.option("--ipv4")
+@click.option("--ipv6")
+@click.option("--helo", required=True, help="The name its PTR record shows.")
+@click.option("--pool", default="default", show_default=True)
+@click.option("--plan", "plans", multiple=True, help="Only for tenants on this plan; may be repeated.")
+def source_create(desk: Desk, printer: Printer, **options: Any) -> None:
+    """Add a source address."""
+    printer.one(plain(desk.services.sources.create(desk.actor, **options)))
+
+
+@command(source, "list")
+def source_list(desk: Desk, printer: Printer) -> None:
+    """Source addresses."""
+    printer.many(map(plain, desk.services.sources.list(desk.actor)), SOURCE_COLUMNS, "no source addresses")
+
+
+@command(source, "show")
+@click.argument("source")
+def source_show(desk: Desk, printer: Printer, source: str) -> None:
+    """One source address."""
+    printer.one(plain(desk.services.sources.show(desk.actor, source)))
+
+
+@click.group("dkim-key")
+def dkim_key() -> None:
+    """Keys that sign."""
+
+
+@command(dkim_key, "create")
+@click.argument("domain")
+@click.option("--algorithm", type=click.Choice(["rsa", "ed25519"]), default="rsa", show_default=True)
+@click.option("--bits", type=click.Choice(["2048", "4096"]), default="2048", show_default=True)
+def dkim_key_create(desk: Desk, printer: Printer, domain: str, algorithm: str, bits: str) -> None:
+    """Make a key for a domain."""
+    printer.one(plain(desk.services.keys.create(desk.actor, domain, algorithm=algorithm, bits=int(bits))))
+
+
+@command(dkim_key, "import")
+@click.argument("domain")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--selector", help="The selector it is published under.")
+def dkim_key_import(desk: Desk, printer: Printer, domain: str, file: Path, selector: str | None) -> None:
+    """Take an existing private key (PEM)."""
+    made = desk.services.keys.import_pem(desk.actor, domain, file.read_bytes(), selector=selector)
+    printer.one(plain(made))
+
+
+@command(dkim_key, "rotate")
+@click.argument("domain")
+def dkim_key_rotate(desk: Desk, printer: Printer, domain: str) -> None:
+    """Make a successor for each active key of a domain."""
+    printer.many(map(plain, desk.services.keys.rotate(desk.actor, domain)), KEY_COLUMNS)
+
+
+@command(dkim_key, "activate")
+@click.argument("key")
+def dkim_key_activate(desk: Desk, printer: Printer, key: str) -> None:
+    """Sign with a pending key from now on: its record is published."""
+    printer.one(plain(desk.services.keys.activate(desk.actor, key)))
+
+
+@command(dkim_key, "revoke")
+@click.argument("key")
+@yes_option
+def dkim_key_revoke(desk: Desk, printer: Printer, key: str, yes: bool) -> None:
+    """Never sign with a key again; queued mail is signed anew."""
+    confirm(f"Revoke {key} for ever?", yes)
+    printer.one(plain(desk.services.keys.revoke(desk.actor, key)))
+
+
+@command(dkim_key, "list")
+@click.option("--domain", help="Only this domain's.")
+def dkim_key_list(desk: Desk, printer: Printer, domain: str | None) -> None:
+    """Keys, never their private halves."""
+    printer.many(map(plain, desk.services.keys.list(desk.actor, domain=domain)), KEY_COLUMNS, "no keys")
+
+
+@command(dkim_key, "show")
+@click.argument("key")
+def dkim_key_show(desk: Desk, printer: Printer, key: str) -> None:
+    """One key and its DNS record."""
+    printer.one(plain(desk.services.keys.show(desk.actor, key)))

@@ -1,0 +1,124 @@
+"""What a command works with: the installation's services, opened when the first command needs them."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import click
+
+from gateway.control.records import Actor
+from gateway.control.services import ControlServices
+from gateway.faces.cli.output import EXIT_USAGE, CommandFailed
+from gateway.outgoing.queue import QueueService
+from gateway.system.config import DEFAULT_PATH, Config, load
+
+CONFIG_VARIABLE = "GATEPOST_CONFIG"
+
+
+class Opened(Protocol):
+    """An opened installation."""
+
+    @property
+    def services(self) -> ControlServices:
+        """The control plane."""
+        ...
+
+    @property
+    def queue(self) -> QueueService:
+        """The queues of all locations."""
+        ...
+
+    def close(self) -> None:
+        """Close every database."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What the composition root gives the command line, so that it need not know how parts are built.
+
+    `serve(config)` and `quickstart(folder, port_base, setup_only)` return exit statuses; `check(path)`
+    the mistakes of a configuration, as lines, and remarks.
+    """
+
+    open: Callable[[Config], Opened]
+    serve: Callable[[Path], int]
+    quickstart: Callable[[Path, int, bool], int]
+    check: Callable[[Path], int]
+    explain: Callable[..., Any]
+    upgrade: Callable[[Config], list[dict[str, Any]]]
+    status: Callable[[Any], dict[str, Any]]
+
+
+@dataclass
+class Desk:
+    """The state of one call of the program."""
+
+    program: Program
+    config_option: Path | None
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    _opened: Opened | None = None
+    _config: Config | None = None
+    _stack: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def config_path(self) -> Path:
+        """The configuration in force: `--config`, GATEPOST_CONFIG, or the default place."""
+        if self.config_option is not None:
+            return self.config_option
+        return Path(self.environ.get(CONFIG_VARIABLE) or DEFAULT_PATH)
+
+    @property
+    def config(self) -> Config:
+        """The configuration. Raises ConfigError."""
+        if self._config is None:
+            if not self.config_path.exists():
+                raise CommandFailed(
+                    "no-configuration",
+                    f"There is no configuration at {self.config_path}.",
+                    f"Name one with --config FILE or {CONFIG_VARIABLE}; `gatepost quickstart` makes a demo.",
+                    EXIT_USAGE,
+                )
+            self._config = load(self.config_path, self.environ)
+        return self._config
+
+    @property
+    def services(self) -> ControlServices:
+        """The control plane's services."""
+        return self._open().services
+
+    @property
+    def queue(self) -> QueueService:
+        """The queues of all locations."""
+        return self._open().queue
+
+    @property
+    def actor(self) -> Actor:
+        """Who types: the operating system's user."""
+        return Actor(kind="cli", id=f"{_user()} (uid {os.getuid()})")
+
+    def close(self) -> None:
+        """Close what was opened."""
+        self._stack.close()
+
+    def _open(self) -> Opened:
+        if self._opened is None:
+            self._opened = self.program.open(self.config)
+            self._stack.callback(self._opened.close)
+        return self._opened
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
+
+
+pass_desk = click.make_pass_decorator(Desk)
