@@ -381,6 +381,27 @@ def test_a_change_noticed_before_an_error_is_read_after_it(world: World, directo
     assert _status(directory, acme.id) == "suspended"
 
 
+def test_connections_that_are_cut_do_not_end_the_following(world: World) -> None:
+    acme = world.tenant("acme")
+    directory = world.directory()
+    directory.start()
+    if world.database.dialect == "postgresql":
+        with world.database.engine.connect() as connection:
+            connection.execute(
+                sa.text(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+            )
+    else:
+        directory._store.close()
+    world.database.engine.dispose()
+    world.update("tenant", acme.row, status="suspended")
+    _wait_until(lambda: _status(directory, acme.id) == "suspended", time.monotonic() + 2.0)
+    assert directory.is_fresh()
+    directory.stop()
+
+
 def test_before_bootstrap_there_is_no_platform(directory: Directory) -> None:
     with pytest.raises(LookupError, match="platform"):
         _ = directory.platform
