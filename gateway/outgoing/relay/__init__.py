@@ -11,8 +11,7 @@ from gateway.outgoing.relay.routes import (
     Route,
     RouteError,
     SmarthostRoute,
-    parse_route,
-    without_password,
+    route_of,
 )
 from gateway.outgoing.relay.settlement import RelayMetrics
 
@@ -33,6 +32,5 @@ __all__ = [
     "Timeouts",
     "WriteReport",
     "dead_ledgers",
-    "parse_route",
-    "without_password",
+    "route_of",
 ]

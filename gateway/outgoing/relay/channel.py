@@ -185,6 +185,10 @@ class Channel(asyncio.Protocol):
             del replies[0]
         sender, answer = replies[0], replies[-1]
         fates = replies[1:-1]
+        if any(reply is not None and reply.code // 100 == 3 for reply in replies[:-1]):
+            # Replies and commands are out of step: which reply belongs to whom is anyone's guess.
+            self._break("the peer did not answer every command")
+            return [None] * len(fates), None
         if sender is None or sender.code // 100 != 2:
             fates = [sender] * len(fates)
         return fates, answer

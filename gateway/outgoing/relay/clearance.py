@@ -6,22 +6,19 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from gateway.mail.headers import HeaderBlock, parse_header, split_message
-from gateway.outgoing.relay.routes import CaptureRoute, Route, RouteError, parse_route
+from gateway.outgoing.relay.routes import CaptureRoute, Route, RouteError, route_of
 from gateway.outgoing.relay.transaction import Mail
 
 if TYPE_CHECKING:
     from gateway.control.directory import Refused
     from gateway.control.policies import EffectivePolicy
     from gateway.control.records import DomainRecord, Identity, KeyRecord, ShardRecord, TenantRecord
+    from gateway.control.shards.route import Credentials
     from gateway.outgoing.queue import Delivery, StoredContent, StoredMessage
     from gateway.outgoing.signing import Signatures
-
-Credentials = tuple[str, str]
-"""User name and password."""
 
 OpenCredentials = Callable[["ShardRecord"], "Credentials | None"]
 """Opens a shard's sealed route credentials; may raise anything, which makes the mail wait."""
@@ -163,7 +160,7 @@ class Clearance:
 
     def _plain_route(self, shard: ShardRecord) -> Route | None:
         try:
-            return parse_route(shard.route)
+            return route_of(shard.route)
         except RouteError:
             return None
 
@@ -171,14 +168,12 @@ class Clearance:
         known = self._routes.get(shard.id)
         if known is not None and known[0] is shard:
             return known[1]
-        credentials = None
-        if shard.route_credentials is not None:
-            try:
-                credentials = self._open_credentials(shard)
-            except Exception as error:
-                problem, fix = "its credentials cannot be opened", "set the route again"
-                raise RouteError(shard.route, problem, fix) from error
-        route = parse_route(shard.route, credentials=credentials)
+        try:
+            credentials = self._open_credentials(shard) if shard.route_credentials is not None else None
+        except Exception as error:
+            why = "the route's user and password cannot be opened; set it again with `shard route`"
+            raise RouteError(why) from error
+        route = route_of(shard.route, credentials)
         self._routes[shard.id] = (shard, route)
         return route
 
@@ -249,8 +244,3 @@ class Preparation:
             for key in self._control.keys_of(shard.name)
             if key.shard_id == shard.id and key.state == "active"
         ]
-
-
-def capture_folder(route: CaptureRoute, own: Path) -> Path:
-    """The folder of a capture route; `own` is the installation's."""
-    return route.folder or own

@@ -13,6 +13,7 @@ from typing import cast
 
 import aiosmtplib
 
+from gateway.control.shards.route import Credentials
 from gateway.outgoing.relay.channel import Channel, Timeouts
 from gateway.outgoing.relay.hosts import Endpoint
 from gateway.outgoing.relay.replies import PeerReply, printable
@@ -47,11 +48,7 @@ class Approach:
     security: Security = "opportunistic"
     source_ipv4: str | None = None
     source_ipv6: str | None = None
-    username: str | None = None
-    password: str | None = None
-
-    def __repr__(self) -> str:
-        return f"Approach(helo={self.helo!r}, security={self.security!r})"
+    credentials: Credentials | None = None
 
 
 class Connection:
@@ -94,7 +91,7 @@ class Connector:
         TLS at all. A password goes only over verified TLS, or to this machine. Raises ConnectFailed.
         """
         security = approach.security
-        if approach.password is not None and not _is_loopback(endpoint.address):
+        if approach.credentials is not None and not _is_loopback(endpoint.address):
             security = "required" if security == "opportunistic" else security
         try:
             return await self._open(endpoint, approach, security)
@@ -120,8 +117,8 @@ class Connector:
             await _say_hello(client)
             if security in ("opportunistic", "required"):
                 await _start_tls(client, endpoint, security, context)
-            if approach.username is not None and approach.password is not None:
-                await _log_in(client, endpoint, approach.username, approach.password)
+            if approach.credentials is not None:
+                await _log_in(client, endpoint, approach.credentials)
             return self._take_over(client, endpoint)
         except BaseException as error:
             client.close()
@@ -226,13 +223,13 @@ async def _start_tls(
         raise _TlsFailed(endpoint, _TLS_TROUBLE, f"STARTTLS failed: {_words(error)}") from error
 
 
-async def _log_in(client: aiosmtplib.SMTP, endpoint: Endpoint, username: str, password: str) -> None:
+async def _log_in(client: aiosmtplib.SMTP, endpoint: Endpoint, credentials: Credentials) -> None:
     try:
-        await client.login(username, password)
+        await client.login(credentials.username, credentials.password)
     except aiosmtplib.SMTPException as error:
         # The error may quote what we sent: only code and class of the peer's answer are told.
         code = error.code if isinstance(error, aiosmtplib.SMTPResponseException) else type(error).__name__
-        why = f"the login of user {username} failed ({code}); check the route's user and password"
+        why = f"the login of user {credentials.username} failed ({code}); check the route's user and password"
         raise ConnectFailed(endpoint, _LOGIN_TROUBLE, why) from None
 
 

@@ -53,8 +53,7 @@ class Opener:
             security=smarthost.security if smarthost else "opportunistic",
             source_ipv4=source.ipv4 if source is not None else None,
             source_ipv6=source.ipv6 if source is not None else None,
-            username=smarthost.username if smarthost else None,
-            password=smarthost.password if smarthost else None,
+            credentials=smarthost.credentials if smarthost else None,
         )
 
     def _tell(self, event: str, shard: ShardRecord, **facts: str | None) -> None:
