@@ -72,7 +72,7 @@ PEERS = {
 
 @pytest.fixture(scope="session")
 def require_peer() -> RequirePeer:
-    """`require_peer(name)` gives the peer's path; without it the test is skipped, or fails if peers are required."""
+    """`require_peer(name)` gives the peer's path. Without it a test is skipped, or fails if required."""
 
     def require(name: str) -> Path:
         peer = PEERS[name]
