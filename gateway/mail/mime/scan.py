@@ -17,6 +17,8 @@ MAX_PARTS = 1_000
 MAX_DEPTH = 100
 DELIMITERS_LIMIT = 100_000
 """Lines that begin with two hyphens, delimiters or not, that are looked at."""
+UUENCODED_LIMIT = 10_000
+"""Lines of one text that look like the beginning of a uuencoded file and are looked at."""
 PART_HEADER_LIMIT = 65_536
 """Octets of a part's header that are parsed."""
 
@@ -274,14 +276,17 @@ def _detect(body: bytes, entity: _Entity, start: int, end: int) -> tuple[str | N
 def _uuencoded(text: bytes, limit: int) -> list[Attachment]:
     """Files inside plain text, as mail had them before MIME; many programs still show them as files."""
     found: list[Attachment] = []
-    for match in _UUENCODED.finditer(text):
-        if len(found) >= limit:
+    match = _UUENCODED.search(text)
+    for _ in range(UUENCODED_LIMIT):
+        if match is None or len(found) >= limit:
             break
-        end = text.find(b"\nend", match.end())
-        stop = len(text) if end < 0 else end
-        head = decode_uu_head(text, match.end(), HEAD_OCTETS)
+        start = position = match.end()
+        head = decode_uu_head(text, start, HEAD_OCTETS)
         if head:
+            end = text.find(b"\nend", start)
+            position = len(text) if end < 0 else end
             name = _UNSAFE.sub("", match[1].decode("utf-8", "replace")).rstrip(" .")
-            size = max(stop - match.end(), 0) * 45 // 63
+            size = (position - start) * 45 // 63
             found.append(Attachment(name, "application/octet-stream", detect_type(head), size))
+        match = _UUENCODED.search(text, position - 1)
     return found
