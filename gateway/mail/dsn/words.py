@@ -11,6 +11,7 @@ from gateway.mail.headers import parse_header, split_message
 from gateway.mail.mime import decode_words
 
 _SHOWN = 1_000
+_NAME_SHOWN = 240  # 960 octets at most, on a line that is not wrapped
 _HEADER_SEARCHED = 65_536
 
 _OPENING: dict[Action, str] = {
@@ -48,7 +49,7 @@ _ADVICE: dict[str, str] = {
 
 def explain(mta: str, content: bytes, arrived_at: float, recipients: Sequence[RecipientReport]) -> str:
     """The first part of a notification: plain text with CRLF line ends, lines of at most 998 octets."""
-    lines = [f"This is the mail server {_plain(mta)}.", ""]
+    lines = [f"This is the mail server {_plain(mta, _NAME_SHOWN)}.", ""]
     subject = _subject(content)
     for action, opening in _OPENING.items():
         concerned = [recipient for recipient in recipients if recipient.action == action]
@@ -64,7 +65,7 @@ def explain(mta: str, content: bytes, arrived_at: float, recipients: Sequence[Re
 
 
 def _about(report: RecipientReport) -> Iterable[str]:
-    yield f"  <{_plain(report.recipient)}>"
+    yield f"  <{_plain(report.recipient, _NAME_SHOWN)}>"
     if report.action in ("failed", "delayed"):
         advice = _advice(report.status)
         if advice:
@@ -92,7 +93,7 @@ def _subject(content: bytes) -> str:
     return _plain(decode_words(field.value.decode("utf-8", "replace"))) if field else ""
 
 
-def _plain(text: str) -> str:
-    """One line of printable text."""
-    clean = "".join(character if character.isprintable() else " " for character in text[:_SHOWN])
+def _plain(text: str, limit: int = _SHOWN) -> str:
+    """One line of printable text, of at most `limit` characters."""
+    clean = "".join(character if character.isprintable() else " " for character in text[:limit])
     return " ".join(clean.split())
