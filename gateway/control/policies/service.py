@@ -1,0 +1,221 @@
+"""Policies and plans: planned, applied all or nothing, shown; every version kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from gateway.control.errors import Forbidden, Invalid
+from gateway.control.lookup import find, not_found
+from gateway.control.plans.model import PlanRow
+from gateway.control.policies.checks import Workspaces, owned_workspaces, problems_of
+from gateway.control.policies.comparison import DocumentChange, compare
+from gateway.control.policies.documents import Document, Kind
+from gateway.control.policies.folder import DocumentTree, read_tree
+from gateway.control.policies.model import DocumentVersionRow, PolicyRow
+from gateway.control.policies.packaged import packaged_documents
+from gateway.control.policies.problems import DocumentErrors
+from gateway.control.policies.resolution import PolicySet
+from gateway.control.policies.store import find_version, read_policy_set, versions_of, write_document
+from gateway.control.records import Actor
+from gateway.control.transaction import ControlChange, ControlWrites
+from gateway.control.workspaces.model import WorkspaceRow
+from gateway.system.toml_lines import Problem
+
+_PLAN_PREFIXES = ("plans/", "plan/", "plan:")
+
+
+class InvalidDocuments(Invalid):
+    """Documents with mistakes; nothing was applied. `problems` has all of them, by file and line."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(
+            "policy-invalid",
+            "\n".join(map(str, self.problems)),
+            "Correct what is listed and try again; docs/policies.md explains every key. Nothing was applied.",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyView:
+    """A policy (or plan) at one version; policies belong to no tenant. `data` is the document parsed."""
+
+    id: str
+    name: str
+    tenant_id: None
+    kind: Kind
+    version: int
+    document: str
+    data: dict[str, Any]
+    created_at: float
+    created_by: str
+
+
+class PolicyService:
+    """The policies and plans of an installation."""
+
+    def __init__(self, writes: ControlWrites, locations: frozenset[str] | None = None) -> None:
+        """`locations`: those that a document may name; None lets any name pass."""
+        self._writes = writes
+        self._locations = locations
+
+    def plan(self, actor: Actor, path: Path) -> tuple[DocumentChange, ...]:
+        """What applying a file or folder would change. Raises InvalidDocuments, Forbidden."""
+        _require_operator(actor)
+        tree = _read(path)
+        with self._writes.view() as session:
+            before = read_policy_set(session)
+            self._check(tree, before, session)
+        return tuple(compare(before.get(one.kind, one.name), one) for one in tree.documents)
+
+    def apply(self, actor: Actor, path: Path) -> tuple[DocumentChange, ...]:
+        """Put a file or folder in force, all or nothing; what is not in it stays as it is.
+
+        Returns what changed. Raises InvalidDocuments, Forbidden.
+        """
+        _require_operator(actor)
+        tree = _read(path)
+        with self._writes.change(actor) as change:
+            before = read_policy_set(change.session)
+            self._check(tree, before, change.session)
+            return tuple(_put(change, before, document) for document in tree.documents)
+
+    def load_defaults(self, change: ControlChange) -> tuple[str, ...]:
+        """Put the packaged documents in force that the installation does not have; returns their names.
+
+        Those it has are the operator's, and stay. Part of the caller's transaction.
+        """
+        before = read_policy_set(change.session)
+        missing = [one for one in packaged_documents() if before.get(one.kind, one.name) is None]
+        for document in missing:
+            _put(change, before, document)
+        return tuple(document.source for document in missing)
+
+    def list(self, actor: Actor) -> tuple[PolicyView, ...]:
+        """The policies the caller may see, by name: a tenant's those of its own and of shared workspaces."""
+        with self._writes.view() as session:
+            rows = session.scalars(sa.select(PolicyRow).where(_visible(actor)).order_by(PolicyRow.name)).all()
+            return tuple(_view_of(session, "policy", row, row.version) for row in rows)
+
+    def show(self, actor: Actor, reference: str, version: int | None = None) -> PolicyView:
+        """A policy by name or id, or a plan as `plans/NAME`; at a version, or the one in force.
+
+        Raises NotFound.
+        """
+        with self._writes.view() as session:
+            kind, row = _find(session, actor, reference)
+            return _view_of(session, kind, row, row.version if version is None else version)
+
+    def versions(self, actor: Actor, reference: str) -> tuple[PolicyView, ...]:
+        """Every version, newest first. Raises NotFound."""
+        with self._writes.view() as session:
+            kind, row = _find(session, actor, reference)
+            return tuple(_view(row, one) for one in versions_of(session, kind, row.name))
+
+    def policy_set(self) -> PolicySet:
+        """All documents in force, for resolving: explanations, checks of workspaces and tenants."""
+        with self._writes.view() as session:
+            return read_policy_set(session)
+
+    def _check(self, tree: DocumentTree, before: PolicySet, session: Session) -> None:
+        workspaces: Workspaces = owned_workspaces(session)
+        problems = problems_of(tree, before, workspaces, self._locations)
+        if problems:
+            raise InvalidDocuments(problems)
+
+
+def find_policy(session: Session, reference: str) -> PolicyRow:
+    """A policy by name or id. Raises NotFound."""
+    return find(session, PolicyRow, reference, kind="policy", name=PolicyRow.name, key=reference)
+
+
+def _require_operator(actor: Actor) -> None:
+    if actor.tenant_id is not None:
+        raise Forbidden(
+            "operator-only",
+            "Policies and plans are the platform operator's.",
+            "Ask the operator of this installation.",
+        )
+
+
+def _read(path: Path) -> DocumentTree:
+    try:
+        return read_tree(path)
+    except DocumentErrors as error:
+        raise InvalidDocuments(error.problems) from error
+
+
+def _put(change: ControlChange, before: PolicySet, document: Document) -> DocumentChange:
+    """Write one document, unless it is in force as it is."""
+    known = before.get(document.kind, document.name)
+    difference = compare(known, document)
+    if difference.change == "unchanged":
+        return difference
+    row = write_document(change, document)
+    change.audit(
+        f"{document.kind}.apply",
+        document.kind,
+        row.id,
+        tenant_id=None,
+        before=None if known is None else _payload(known, known.version),
+        after=_payload(document, row.version),
+    )
+    change.changed(document.kind, row.id)
+    return difference
+
+
+def _payload(document: Document, version: int) -> dict[str, object]:
+    return {"name": document.name, "version": version, "document": document.text}
+
+
+def _visible(actor: Actor) -> sa.ColumnElement[bool]:
+    if actor.tenant_id is None:
+        return sa.true()
+    used = sa.select(WorkspaceRow.policy).where(
+        sa.or_(WorkspaceRow.tenant_id == actor.tenant_id, WorkspaceRow.tenant_id.is_(None))
+    )
+    return PolicyRow.name.in_(used)
+
+
+def _find(session: Session, actor: Actor, reference: str) -> tuple[Kind, PolicyRow | PlanRow]:
+    for prefix in _PLAN_PREFIXES:
+        if reference.startswith(prefix):
+            name = reference.removeprefix(prefix)
+            return "plan", find(session, PlanRow, name, kind="plan", name=PlanRow.name, key=name)
+    row = find(
+        session,
+        PolicyRow,
+        reference,
+        kind="policy",
+        name=PolicyRow.name,
+        key=reference,
+        visible=_visible(actor),
+    )
+    return "policy", row
+
+
+def _view_of(session: Session, kind: Kind, row: PolicyRow | PlanRow, version: int) -> PolicyView:
+    found = find_version(session, kind, row.name, version)
+    if found is None:
+        raise not_found(kind, f"{row.name} version {version}")
+    return _view(row, found)
+
+
+def _view(row: PolicyRow | PlanRow, version: DocumentVersionRow) -> PolicyView:
+    return PolicyView(
+        id=row.id,
+        name=row.name,
+        tenant_id=None,
+        kind="plan" if version.kind == "plan" else "policy",
+        version=version.version,
+        document=version.document,
+        data=version.data,
+        created_at=version.created_at,
+        created_by=version.created_by,
+    )

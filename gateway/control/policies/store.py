@@ -1,0 +1,115 @@
+"""Reading and writing the documents in force and their versions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+from sqlalchemy.orm import Session
+
+from gateway.control.plans.model import PlanRow
+from gateway.control.policies.documents import Document, Kind, restore_document
+from gateway.control.policies.model import DocumentVersionRow, PolicyRow
+from gateway.control.policies.resolution import PolicySet
+
+if TYPE_CHECKING:
+    from gateway.control.transaction import ControlChange
+
+
+def read_policy_set(connection: Connection | Session) -> PolicySet:
+    """Every policy and plan at the version in force.
+
+    Raises DocumentErrors if this program cannot read what a newer one has stored, DatabaseAway.
+    """
+    documents: list[Document] = []
+    for kind, table in (("plan", PlanRow), ("policy", PolicyRow)):
+        statement = sa.select(
+            DocumentVersionRow.name,
+            DocumentVersionRow.version,
+            DocumentVersionRow.document,
+            DocumentVersionRow.data,
+        ).join(
+            table,
+            sa.and_(
+                DocumentVersionRow.kind == kind,
+                DocumentVersionRow.name == table.name,
+                DocumentVersionRow.version == table.version,
+            ),
+        )
+        documents.extend(
+            restore_document(cast("Kind", kind), row.name, row.version, row.document, row.data)
+            for row in connection.execute(statement)
+        )
+    return PolicySet(documents)
+
+
+def find_version(session: Session, kind: Kind, name: str, version: int) -> DocumentVersionRow | None:
+    """One version of a document."""
+    return session.scalars(
+        sa.select(DocumentVersionRow).where(
+            DocumentVersionRow.kind == kind,
+            DocumentVersionRow.name == name,
+            DocumentVersionRow.version == version,
+        )
+    ).one_or_none()
+
+
+def versions_of(session: Session, kind: Kind, name: str) -> tuple[DocumentVersionRow, ...]:
+    """Every version of a document, newest first."""
+    statement = (
+        sa.select(DocumentVersionRow)
+        .where(DocumentVersionRow.kind == kind, DocumentVersionRow.name == name)
+        .order_by(DocumentVersionRow.version.desc())
+    )
+    return tuple(session.scalars(statement))
+
+
+def write_document(change: ControlChange, document: Document) -> PolicyRow | PlanRow:
+    """Put a document in force as its next version; returns its row."""
+    if document.kind == "plan":
+        return _write_plan(change, document)
+    row = change.session.scalars(sa.select(PolicyRow).where(PolicyRow.name == document.name)).one_or_none()
+    if row is None:
+        row = PolicyRow(
+            id=change.ids.uuid(),
+            name=document.name,
+            version=0,
+            created_at=change.now,
+            updated_at=change.now,
+        )
+    row.version += 1
+    row.updated_at = change.now
+    change.add(row, _version_row(change, document, row.version))
+    return row
+
+
+def _write_plan(change: ControlChange, document: Document) -> PlanRow:
+    row = change.session.scalars(sa.select(PlanRow).where(PlanRow.name == document.name)).one_or_none()
+    if row is None:
+        row = PlanRow(
+            id=change.ids.uuid(),
+            name=document.name,
+            document=document.text,
+            version=0,
+            created_at=change.now,
+            updated_at=change.now,
+        )
+    row.version += 1
+    row.document = document.text
+    row.updated_at = change.now
+    change.add(row, _version_row(change, document, row.version))
+    return row
+
+
+def _version_row(change: ControlChange, document: Document, version: int) -> DocumentVersionRow:
+    return DocumentVersionRow(
+        id=change.ids.uuid(),
+        kind=document.kind,
+        name=document.name,
+        version=version,
+        document=document.text,
+        data=dict(document.data),
+        created_at=change.now,
+        created_by=f"{change.actor.kind}:{change.actor.id}",
+    )
