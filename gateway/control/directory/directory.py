@@ -24,6 +24,7 @@ from gateway.control.directory.store import DirectoryStore
 from gateway.control.directory.watch import HeadWatch
 from gateway.control.domains.model import HELD
 from gateway.control.policies.effective import EffectivePolicy
+from gateway.control.policies.store import read_policy_set
 from gateway.control.records import (
     AccountRecord,
     CredentialRecord,
@@ -61,10 +62,10 @@ class Directory:
         database: Database,
         *,
         clock: Clock,
-        read_policies: Callable[[Connection], Policies],
+        read_policies: Callable[[Connection], Policies] = read_policy_set,
         most_accounts: int = 100_000,
     ) -> None:
-        """`read_policies` reads all policy documents in a transaction; `most_accounts`: kept in memory."""
+        """`read_policies` reads all policy documents in a transaction; `most_accounts`: in memory."""
         self._store = DirectoryStore(database, read_policies)
         self._clock = clock
         self._snapshot = Snapshot.empty()

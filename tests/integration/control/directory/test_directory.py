@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,10 +15,11 @@ import sqlalchemy as sa
 from gateway.control.credentials.model import CredentialRow
 from gateway.control.directory import RELOADED, Change, Directory, Refused, RefusedReason
 from gateway.control.installation.model import ChangeRow
+from gateway.control.policies.service import PolicyService
 from gateway.control.records import Identity
 from gateway.system.clock import ManualClock
 from gateway.system.database import Database, DatabaseAway
-from tests.integration.control.directory.world import World
+from tests.integration.control.directory.world import ACTOR, World
 
 
 @pytest.fixture
@@ -402,6 +404,21 @@ def test_connections_that_are_cut_do_not_end_the_following(world: World) -> None
     directory.stop()
 
 
+def test_a_changed_policy_document_binds_within_a_second(world: World, tmp_path: Path) -> None:
+    policies = PolicyService(world.writes)
+    with world.writes.change(ACTOR) as change:
+        policies.load_defaults(change)
+    acme = world.tenant("acme")
+    world.update("workspace", acme.workspace, policy="default")
+    directory = Directory(world.database, clock=world.clock)
+    directory.start()
+    assert _messages_per_day(directory, acme) != 7
+    (tmp_path / "default.toml").write_text("[limits.account]\nmessages_per_day = 7\n")
+    policies.apply(ACTOR, tmp_path / "default.toml")
+    _wait_until(lambda: _messages_per_day(directory, acme) == 7, time.monotonic() + 1.0)
+    directory.stop()
+
+
 def test_before_bootstrap_there_is_no_platform(directory: Directory) -> None:
     with pytest.raises(LookupError, match="platform"):
         _ = directory.platform
@@ -411,6 +428,10 @@ def test_before_bootstrap_there_is_no_platform(directory: Directory) -> None:
 
 async def _identity(directory: Directory, account_id: str) -> bool:
     return isinstance(await directory.identity(account_id, None), Identity)
+
+
+def _messages_per_day(directory: Directory, tenant: Any) -> int | None:
+    return directory.effective_policy(tenant.id, tenant.workspace.id).account.messages_per_day.value
 
 
 def _status(directory: Directory, tenant_id: str) -> str:
