@@ -1,5 +1,7 @@
 """The durable queue of one location: accepted mail until each recipient's end."""
 
+from gateway.outgoing.queue.records import Records
+from gateway.outgoing.queue.service import QueueLocation, QueueService
 from gateway.outgoing.queue.states import FINISHED, LIVE, State
 from gateway.outgoing.queue.store import QueueStore
 from gateway.outgoing.queue.values import (
@@ -29,9 +31,12 @@ __all__ = [
     "Outcome",
     "OutcomeKind",
     "Purpose",
+    "QueueLocation",
+    "QueueService",
     "QueueStore",
     "QueuedRecipient",
     "Recorded",
+    "Records",
     "State",
     "Stored",
     "StoredContent",

@@ -272,22 +272,43 @@ account_home = sa.Table(
 )
 """`home`, `fenced` or `gone`. An absent row means: this location is the account's home."""
 
-audit = sa.Table(
-    "audit",
+audit_entries = sa.Table(
+    "audit_entries",
     metadata,
-    sa.Column("id", _BIG, primary_key=True, autoincrement=True),
-    _text("tenant_id"),
+    sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
+    _text("id", null=False),
     _time("at", null=False),
     _text("actor_kind", null=False),
     _text("actor_id", null=False),
     _text("actor_address"),
     _text("operation", null=False),
-    _text("subject_kind", null=False),
-    _text("subject_id", null=False),
+    _text("resource_kind", null=False),
+    _text("resource_id", null=False),
+    _text("tenant_id"),
+    _text("request_id"),
+    _text("previous_hash", null=False),
+    _text("payload_hash", null=False),
+    _text("chain_hash", null=False),
+    sa.UniqueConstraint("id"),
+    sa.Index("ix_audit_entries_resource_id", "resource_id"),
+    sa.Index("ix_audit_entries_tenant_id_number", "tenant_id", "number"),
+)
+"""The same columns as the control database's audit: each database has a chain of its own."""
+
+audit_payloads = sa.Table(
+    "audit_payloads",
+    metadata,
+    sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
     _text("before"),
     _text("after"),
-    _text("request_id"),
-    sa.Column("payload_hash", sa.LargeBinary, nullable=True),
-    sa.Column("chain", sa.LargeBinary, nullable=True),
-    sa.Index("ix_audit_tenant_id_id", "tenant_id", "id"),
+    sa.ForeignKeyConstraint(["number"], ["audit_entries.number"], name="fk_audit_payloads_number"),
 )
+
+audit_head = sa.Table(
+    "audit_head",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("number", sa.BigInteger, nullable=False),
+    _text("hash", null=False),
+)
+"""One row: where the chain ends. Locked last in a transaction that adds to it."""

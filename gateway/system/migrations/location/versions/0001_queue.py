@@ -218,7 +218,6 @@ def _make_logins() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_sign_in"),
     )
     op.create_index("ix_sign_in_account_id_id", "sign_in", ["account_id", "id"], unique=False)
-
     op.create_table(
         "credential_use",
         sa.Column("credential_id", sa.Text(), nullable=False),
@@ -253,21 +252,41 @@ def _make_workers() -> None:
 
 def _make_audit() -> None:
     op.create_table(
-        "audit",
-        sa.Column("id", _NUMBERED, autoincrement=True, nullable=False),
-        sa.Column("tenant_id", sa.Text(), nullable=True),
+        "audit_entries",
+        sa.Column("number", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("id", sa.Text(), nullable=False),
         sa.Column("at", sa.Double(), nullable=False),
         sa.Column("actor_kind", sa.Text(), nullable=False),
         sa.Column("actor_id", sa.Text(), nullable=False),
         sa.Column("actor_address", sa.Text(), nullable=True),
         sa.Column("operation", sa.Text(), nullable=False),
-        sa.Column("subject_kind", sa.Text(), nullable=False),
-        sa.Column("subject_id", sa.Text(), nullable=False),
+        sa.Column("resource_kind", sa.Text(), nullable=False),
+        sa.Column("resource_id", sa.Text(), nullable=False),
+        sa.Column("tenant_id", sa.Text(), nullable=True),
+        sa.Column("request_id", sa.Text(), nullable=True),
+        sa.Column("previous_hash", sa.Text(), nullable=False),
+        sa.Column("payload_hash", sa.Text(), nullable=False),
+        sa.Column("chain_hash", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("number", name="pk_audit_entries"),
+        sa.UniqueConstraint("id", name="uq_audit_entries_id"),
+    )
+    op.create_index("ix_audit_entries_resource_id", "audit_entries", ["resource_id"], unique=False)
+    op.create_index(
+        "ix_audit_entries_tenant_id_number", "audit_entries", ["tenant_id", "number"], unique=False
+    )
+    op.create_table(
+        "audit_payloads",
+        sa.Column("number", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("before", sa.Text(), nullable=True),
         sa.Column("after", sa.Text(), nullable=True),
-        sa.Column("request_id", sa.Text(), nullable=True),
-        sa.Column("payload_hash", sa.LargeBinary(), nullable=True),
-        sa.Column("chain", sa.LargeBinary(), nullable=True),
-        sa.PrimaryKeyConstraint("id", name="pk_audit"),
+        sa.ForeignKeyConstraint(["number"], ["audit_entries.number"], name="fk_audit_payloads_number"),
+        sa.PrimaryKeyConstraint("number", name="pk_audit_payloads"),
     )
-    op.create_index("ix_audit_tenant_id_id", "audit", ["tenant_id", "id"], unique=False)
+
+    op.create_table(
+        "audit_head",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("hash", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_audit_head"),
+    )

@@ -1,0 +1,106 @@
+"""Finding messages by recipient or Message-ID, without two random pages of an index for each message.
+
+What is older than a quarter of an hour is entered into a table of hashes, in chunks, when the store is
+idle; what is younger, or was not reached yet, is found by looking at it.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from gateway.outgoing.queue import tables
+from gateway.system.ids import encode_message_id
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+SETTLED_SECONDS = 900.0
+"""Ids are made before their commit; nobody commits a message with an id older than this."""
+
+_CHUNK = 500
+
+
+def key_of(text: str) -> str:
+    """The hash under which an address or a Message-ID is found, in any case."""
+    return blake2b(text.casefold().encode(), digest_size=10).hexdigest()
+
+
+def enter_some(connection: Connection, now: float) -> int:
+    """Enter the next messages, at most some hundreds; how many. For a time when nobody waits."""
+    mark = _mark(connection)
+    message, recipient, lookup = tables.message, tables.recipient, tables.lookup
+    rows = connection.execute(
+        sa.select(message.c.id, message.c.tenant_id, message.c.header_message_id)
+        .where(message.c.id > mark, message.c.id < _id_at(now - SETTLED_SECONDS))
+        .order_by(message.c.id)
+        .limit(_CHUNK)
+    ).all()
+    if not rows:
+        return 0
+    first, last = rows[0].id, rows[-1].id
+    addresses = connection.execute(
+        sa.select(recipient.c.message_id, recipient.c.tenant_id, recipient.c.address).where(
+            recipient.c.message_id.between(first, last)
+        )
+    )
+    keys = {(key_of(row.address), row.message_id, row.tenant_id) for row in addresses}
+    keys |= {(key_of(row.header_message_id), row.id, row.tenant_id) for row in rows if row.header_message_id}
+    insert = f"INSERT INTO {lookup.name} (key, message_id, tenant_id) VALUES (:key, :message_id, :tenant_id)"
+    connection.execute(
+        sa.text(insert + " ON CONFLICT DO NOTHING"),
+        [
+            {"key": key, "message_id": message_id, "tenant_id": tenant}
+            for key, message_id, tenant in sorted(keys)
+        ],
+    )
+    connection.execute(
+        sa.text(
+            "INSERT INTO lookup_mark (id, message_id) VALUES (1, :last)"
+            " ON CONFLICT (id) DO UPDATE SET message_id = excluded.message_id"
+        ),
+        {"last": last},
+    )
+    return len(rows)
+
+
+def find(connection: Connection, text: str, limit: int) -> list[str]:
+    """The ids of messages with this recipient or Message-ID, the newest first."""
+    message, recipient, lookup = tables.message, tables.recipient, tables.lookup
+    mark = _mark(connection)
+    found = set(
+        connection.scalars(
+            sa.select(lookup.c.message_id)
+            .where(lookup.c.key == key_of(text))
+            .order_by(lookup.c.message_id.desc())
+            .limit(limit)
+        )
+    )
+    found |= set(
+        connection.scalars(
+            sa.select(recipient.c.message_id)
+            .where(recipient.c.message_id > mark, sa.func.lower(recipient.c.address) == text.lower())
+            .order_by(recipient.c.message_id.desc())
+            .limit(limit)
+        )
+    )
+    found |= set(
+        connection.scalars(
+            sa.select(message.c.id)
+            .where(message.c.id > mark, sa.func.lower(message.c.header_message_id) == text.lower())
+            .order_by(message.c.id.desc())
+            .limit(limit)
+        )
+    )
+    return sorted(found, reverse=True)[:limit]
+
+
+def _mark(connection: Connection) -> str:
+    return connection.scalar(sa.select(tables.lookup_mark.c.message_id)) or ""
+
+
+def _id_at(at: float) -> str:
+    """The smallest id of a moment: its first 48 bits are the milliseconds."""
+    return encode_message_id(max(0, int(at * 1000)).to_bytes(6, "big") + bytes(10))
