@@ -10,8 +10,10 @@ import binascii
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
+_REMEMBERED_OCTETS = 60
 VALUE_LIMIT = 16_384
 """Octets of a field's value that are looked at."""
 
@@ -44,7 +46,12 @@ class ContentValue:
 
 def parse_content_value(value: bytes) -> ContentValue:
     """What an unfolded field value says, as far as it can be understood."""
-    value = value[:VALUE_LIMIT]
+    if len(value) <= _REMEMBERED_OCTETS:
+        return _parse_short(value)
+    return _parse(value[:VALUE_LIMIT])
+
+
+def _parse(value: bytes) -> ContentValue:
     if b"(" in value and b'"' not in value:
         value = _COMMENT.sub(b"", value)
     head = value.partition(b";")[0].strip()
@@ -52,6 +59,10 @@ def parse_content_value(value: bytes) -> ContentValue:
     if b";" not in value:
         return ContentValue(name)
     return _read_parameters(name, value)
+
+
+# A few values stand in nearly every message: `text/plain; charset=utf-8`, `7bit`.
+_parse_short = lru_cache(maxsize=256)(_parse)
 
 
 def _read_parameters(kind: str, value: bytes) -> ContentValue:

@@ -27,6 +27,7 @@ _UNSAFE = re.compile("[\x00-\x1f\x7f]")
 _DELIMITER_LIMIT = 1_024
 _ENCODINGS = frozenset({"base64", "quoted-printable", "x-uuencode", "uuencode", "x-uue"})
 _MESSAGE_TYPES = frozenset({"message/rfc822", "message/global", "message/news"})
+_C = (b"C", b"c")  # the first letter of all fields that matter here
 _TEXT = ContentValue("text/plain")
 _MESSAGE = ContentValue("message/rfc822")
 _NO_DISPOSITION = ContentValue("")
@@ -216,9 +217,9 @@ def _read_entity(header: HeaderBlock, default: ContentValue) -> _Entity:
     content = disposition = None
     encodings: tuple[str, ...] = ()
     for part in header.fields:
-        key = part.key
-        if not key.startswith(b"content-"):
+        if part.name[:1] not in _C:
             continue
+        key = part.key
         if key == b"content-type" and content is None:
             content = parse_content_value(part.value)
         elif key == b"content-disposition" and disposition is None:
@@ -238,16 +239,29 @@ def _is_message(entity: _Entity) -> bool:
 def _judge(walk: _Walk, entity: _Entity, start: int, end: int) -> None:
     """List the part if it is an attachment."""
     declared = entity.content.value
-    names = _names(entity)
+    names = _names(entity) if entity.content.parameters or entity.disposition.parameters else []
     encoding = next((encoding for encoding in entity.encodings if encoding in _ENCODINGS), "")
-    detected, is_binary = _detect(walk.body, entity, start, end)
-    is_text = declared.startswith(("text/", "message/", "multipart/")) or not declared
-    if names or entity.disposition.value == "attachment" or not is_text or (detected and is_binary):
+    is_file = bool(names) or entity.disposition.value == "attachment" or not _is_text(declared, encoding)
+    detected = None
+    if is_file or encoding or walk.body.find(b"\x00", start, min(end, start + HEAD_OCTETS)) >= 0:
+        detected, is_binary = _detect(walk.body, entity, start, end)
+        is_file = is_file or (detected is not None and is_binary)
+    if is_file:
         size = decoded_size(walk.body, start, end, encoding)
         name = names[0] if names else ""
         walk.attachments.append(Attachment(name, declared, detected, size, tuple(names[1:])))
     elif not encoding and walk.body.find(b"begin ", start, end) >= 0:
         walk.attachments.extend(_uuencoded(walk.body[start:end], walk.max_parts - len(walk.attachments)))
+
+
+def _is_text(declared: str, encoding: str) -> bool:
+    """What programs show as part of the message rather than as a file.
+
+    A message inside that is encoded (against RFC 2046 §5.2.1) is not looked into, so it is a file.
+    """
+    if encoding and declared in _MESSAGE_TYPES:
+        return False
+    return not declared or declared.startswith(("text/", "message/", "multipart/"))
 
 
 def _names(entity: _Entity) -> list[str]:

@@ -85,6 +85,12 @@ def test_a_message_inside_is_looked_into_and_counts_where_it_says_so() -> None:
     assert scan(MIMEMessage(inner).as_bytes(policy=SMTP)).attachments[0].name == "inner.exe"
 
 
+def test_a_message_inside_that_is_encoded_is_a_file() -> None:
+    encoded = part(b"Content-Type: message/rfc822", b"Content-Transfer-Encoding: base64", b"", b"eA==")
+    (found,) = scan(mixed(encoded)).attachments
+    assert (found.declared_type, found.size) == ("message/rfc822", 1)
+
+
 def test_parts_of_a_digest_are_messages_unless_they_say_otherwise() -> None:
     head = b"Content-Type: multipart/digest; boundary=B\r\n\r\n"
     found = scan(head + b"--B\r\n\r\nContent-Type: a/b\r\n\r\nx\r\n--B--\r\n")
