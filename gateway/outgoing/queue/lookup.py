@@ -34,7 +34,7 @@ def enter_some(connection: Connection, now: float) -> int:
     message, recipient, lookup = tables.message, tables.recipient, tables.lookup
     rows = connection.execute(
         sa.select(message.c.id, message.c.tenant_id, message.c.header_message_id)
-        .where(message.c.id > mark, message.c.id < _id_at(now - SETTLED_SECONDS))
+        .where(message.c.id > mark, message.c.id < first_id_at(now - SETTLED_SECONDS))
         .order_by(message.c.id)
         .limit(_CHUNK)
     ).all()
@@ -101,6 +101,6 @@ def _mark(connection: Connection) -> str:
     return connection.scalar(sa.select(tables.lookup_mark.c.message_id)) or ""
 
 
-def _id_at(at: float) -> str:
-    """The smallest id of a moment: its first 48 bits are the milliseconds."""
+def first_id_at(at: float) -> str:
+    """The smallest message id of a moment: its first 48 bits are the milliseconds."""
     return encode_message_id(max(0, int(at * 1000)).to_bytes(6, "big") + bytes(10))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
+from gateway.outgoing.queue import lookup
 from gateway.outgoing.queue.batch import BatchTransaction
 from gateway.outgoing.queue.claims import Claimer, Closed, Picker, Picks
 from gateway.outgoing.queue.contents import Contents
@@ -103,6 +104,7 @@ class QueueStore:
             beat=self._owners.beat,
             beat_seconds=beat_seconds,
             farewell=self._leave,
+            idle=lambda connection: lookup.enter_some(connection, clock.now()),
             answer=self._answer,
         )
 

@@ -167,6 +167,7 @@ lookup = sa.Table(
     sa.Column("key", sa.Text, primary_key=True),
     sa.Column("message_id", sa.Text, primary_key=True),
     _text("tenant_id", null=False),
+    sa.Index("ix_lookup_message_id", "message_id"),
     sqlite_with_rowid=False,
 )
 """Hashes of recipients and Message-IDs, for `trace`. Written when the store is idle: as indexes they would

@@ -42,9 +42,12 @@ class Writer:
         beat: Callable[[Connection], None],
         beat_seconds: float,
         farewell: Callable[[Connection], object],
+        idle: Callable[[Connection], int],
         answer: Callable[[list[Item]], None],
     ) -> None:
         """`beat` runs inside a transaction every `beat_seconds`, `farewell` in the last one.
+
+        `idle` runs in transactions of its own while nobody waits, until it has done 0 rows.
 
         `answer` gets the finished items of a batch, in the store thread.
         """
@@ -60,6 +63,7 @@ class Writer:
         self._beat_seconds = beat_seconds
         self._beat_at = time.monotonic() + beat_seconds
         self._farewell = farewell
+        self._idle = idle
         self._answer = answer
         self._later: list[Record] = []
         self._log = structlog.get_logger("gateway.outgoing.queue")
@@ -81,7 +85,19 @@ class Writer:
             self._add_beat(batch)
             if batch.items:
                 self._process(batch)
+            if items == []:
+                self._use_idle_time()
         self._end()
+
+    def _use_idle_time(self) -> None:
+        try:
+            while not len(self._inbox):
+                with self._database.write() as connection:
+                    if not self._idle(connection):
+                        return
+                self._checkpoint(0)
+        except DatabaseAway as error:
+            self._log.warning("idle_work_failed", reason=str(error))
 
     def _add_beat(self, batch: Batch) -> None:
         if time.monotonic() >= self._beat_at:

@@ -170,6 +170,7 @@ def _make_history() -> None:
         sa.PrimaryKeyConstraint("key", "message_id", name="pk_lookup"),
         sqlite_with_rowid=False,
     )
+    op.create_index("ix_lookup_message_id", "lookup", ["message_id"], unique=False)
     op.create_table(
         "lookup_mark",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
