@@ -27,7 +27,7 @@ Time = Annotated[float, mapped_column(sa.Double)]
 """Seconds since 1970-01-01T00:00Z."""
 OptionalTime = Annotated[float | None, mapped_column(sa.Double, nullable=True)]
 Metadata = Annotated[dict[str, str], mapped_column(sa.JSON)]
-"""The caller's own pairs; attribute and column are called `metadata_` since `metadata` is the declarative base's."""
+"""The caller's own pairs; called `metadata_`, since `metadata` is the declarative base's."""
 
 
 class Base(DeclarativeBase):

@@ -91,7 +91,7 @@ def name_key(name: str) -> str:
     return unicodedata.normalize("NFC", name.strip()).casefold()
 
 
-def environment(name: str) -> Environment:
+def parse_environment(name: str) -> Environment:
     """The environment with this name. Raises Invalid."""
     for known in ENVIRONMENTS:
         if known == name:

@@ -58,12 +58,14 @@ def marks(session: Session) -> tuple[KeyMark, ...]:
     return tuple(KeyMark(row.key_id, row.check_value) for row in rows)
 
 
-def reseal_root(session: Session, old: MasterKey, new: MasterKey) -> None:
-    """Seal the installation's secret under the new key; part of a rotation."""
+def reseal_root(session: Session, master_key: MasterKey) -> bool:
+    """Seal the installation's secret under the first of the keys; False if it is already."""
+    sealer = master_key.sealer("installation")
     row = session.get_one(SecretRow, _ROOT)
-    row.sealed = new.sealer("installation").seal(
-        old.sealer("installation").open(row.sealed, **_PLACE), **_PLACE
-    )
+    if sealer.is_current(row.sealed):
+        return False
+    row.sealed = sealer.seal(sealer.open(row.sealed, **_PLACE), **_PLACE)
+    return True
 
 
 def _root(session: Session, master_key: MasterKey) -> bytes | None:

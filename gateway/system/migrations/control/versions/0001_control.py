@@ -17,11 +17,11 @@ def upgrade() -> None:
     _make_audit_entries()
     _make_control_changes()
     _make_control_head()
+    _make_document_versions()
     _make_installation_secrets()
     _make_master_keys()
     _make_plans()
     _make_policies()
-    _make_document_versions()
     _make_source_addresses()
     _make_audit_payloads()
     _make_tenants()
@@ -86,6 +86,23 @@ def _make_control_head() -> None:
     )
 
 
+def _make_document_versions() -> None:
+    op.create_table(
+        "document_versions",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("document", sa.Text(), nullable=False),
+        sa.Column("data", sa.JSON(), nullable=False),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("created_by", sa.Text(), nullable=False),
+        sa.CheckConstraint("kind IN ('policy', 'plan')", name="ck_document_versions_kind"),
+        sa.PrimaryKeyConstraint("id", name="pk_document_versions"),
+        sa.UniqueConstraint("kind", "name", "version", name="uq_document_versions_kind_name_version"),
+    )
+
+
 def _make_installation_secrets() -> None:
     op.create_table(
         "installation_secrets",
@@ -130,23 +147,6 @@ def _make_policies() -> None:
         sa.Column("updated_at", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_policies"),
         sa.UniqueConstraint("name", name="uq_policies_name"),
-    )
-
-
-def _make_document_versions() -> None:
-    op.create_table(
-        "document_versions",
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("document", sa.Text(), nullable=False),
-        sa.Column("data", sa.JSON(), nullable=False),
-        sa.Column("created_at", sa.Double(), nullable=False),
-        sa.Column("created_by", sa.Text(), nullable=False),
-        sa.CheckConstraint("kind IN ('policy', 'plan')", name="ck_document_versions_kind"),
-        sa.PrimaryKeyConstraint("id", name="pk_document_versions"),
-        sa.UniqueConstraint("kind", "name", "version", name="uq_document_versions_kind_name_version"),
     )
 
 

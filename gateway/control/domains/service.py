@@ -1,0 +1,305 @@
+"""Domains: trial names at once, custom ones claimed, proved, and then held by one tenant alone."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from gateway.control.domains.dnsrecords import records_of
+from gateway.control.domains.find import find_domain, holder
+from gateway.control.domains.model import HELD, MODES, STATES, DomainRow
+from gateway.control.domains.names import PublicSuffixes, is_below, parents, parse_name
+from gateway.control.domains.verification import TxtLookup, checked
+from gateway.control.domains.view import DomainCheck, DomainView, RecordView, domain_view
+from gateway.control.errors import Conflict, Invalid
+from gateway.control.keys.material import KeyMaterial
+from gateway.control.keys.model import KeyRow
+from gateway.control.keys.service import KeyService
+from gateway.control.lookup import clean_metadata, own, parse_environment, shown
+from gateway.control.recording import record
+from gateway.control.records import Actor, DomainKind, Environment
+from gateway.control.settings import ControlSettings
+from gateway.control.tenants.find import changeable_tenant, find_tenant
+from gateway.control.tenants.model import TenantRow
+from gateway.control.transaction import ControlChange, ControlWrites
+
+_LONGEST_REASON = 500
+
+
+class DomainService:
+    """Rules and transactions of domains."""
+
+    def __init__(
+        self, writes: ControlWrites, keys: KeyService, settings: ControlSettings, lookup: TxtLookup
+    ) -> None:
+        self._writes = writes
+        self._keys = keys
+        self._settings = settings
+        self._lookup = lookup
+        self._suffixes = PublicSuffixes()
+
+    def add(
+        self,
+        actor: Actor,
+        name: str,
+        *,
+        tenant: str,
+        environment: str = "production",
+        mode: str = "send",
+        client_id: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> DomainView:
+        """Claim a custom domain for a tenant, and make its first DKIM key; pending until it is proved.
+
+        Raises Invalid (with the reason: its form, a public suffix), Conflict (the tenant has it already, it
+        lies under another tenant's), NotFound (the tenant).
+        """
+        ascii_name = self._custom_name(name)
+        known = parse_environment(environment)
+        if mode not in MODES:
+            raise Invalid("bad-mode", f"{shown(mode)} is no mode.", f"Choose {' or '.join(MODES)}.")
+        pairs, material = clean_metadata(metadata), self._keys.make()
+        with self._writes.change(actor) as change:
+            owner = changeable_tenant(change.session, actor, tenant)
+            self._refuse_claimed(change.session, owner, ascii_name)
+            row = self.create(
+                change, owner, ascii_name, environment=known, kind="custom", material=material, mode=mode
+            )
+            row.client_id, row.metadata_ = client_id, pairs
+            change.session.flush()
+            return _audited(change, "domain.add", None, row)
+
+    def add_trial(self, actor: Actor, *, tenant: str, environment: str = "production") -> DomainView:
+        """Give a tenant its trial name in an environment; it may send at once. Raises Conflict."""
+        known, material = parse_environment(environment), self._keys.make()
+        with self._writes.change(actor) as change:
+            owner = changeable_tenant(change.session, actor, tenant)
+            row = self.create_trial(change, owner, known, material)
+            return _audited(change, "domain.add-trial", None, row)
+
+    def list(
+        self,
+        actor: Actor,
+        *,
+        tenant: str | None = None,
+        environment: str | None = None,
+        state: str | None = None,
+    ) -> tuple[DomainView, ...]:
+        """Domains by name; of a tenant, an environment, a state if given. Raises NotFound, Invalid."""
+        with self._writes.view() as session:
+            statement = sa.select(DomainRow).where(own(actor, DomainRow.tenant_id))
+            if tenant is not None:
+                statement = statement.where(DomainRow.tenant_id == find_tenant(session, actor, tenant).id)
+            if environment is not None:
+                statement = statement.where(DomainRow.environment == parse_environment(environment))
+            if state is not None:
+                if state not in STATES:
+                    raise Invalid("bad-state", f"{shown(state)} is no state.", f"Choose {', '.join(STATES)}.")
+                statement = statement.where(DomainRow.state == state)
+            rows = session.scalars(statement.order_by(DomainRow.name, DomainRow.id))
+            return tuple(domain_view(row) for row in rows)
+
+    def show(self, actor: Actor, reference: str) -> DomainView:
+        """One domain by name or id. Raises NotFound."""
+        with self._writes.view() as session:
+            return domain_view(find_domain(session, actor, reference))
+
+    def records(self, actor: Actor, reference: str) -> tuple[RecordView, ...]:
+        """What is to be published for a domain; nothing is looked up. Raises NotFound."""
+        with self._writes.view() as session:
+            return records_of(session, find_domain(session, actor, reference), self._settings)
+
+    def update(self, actor: Actor, reference: str, *, mode: str) -> DomainView:
+        """Let a domain send only, or receive too. Raises NotFound, Invalid."""
+        if mode not in MODES:
+            raise Invalid("bad-mode", f"{shown(mode)} is no mode.", f"Choose {' or '.join(MODES)}.")
+        with self._writes.change(actor) as change:
+            row = find_domain(change.session, actor, reference)
+            before = domain_view(row)
+            row.mode, row.updated_at = mode, change.now
+            return _audited(change, "domain.update", before, row)
+
+    def verify(self, actor: Actor, reference: str) -> DomainCheck:
+        """Look at DNS now: a proved custom domain with its key published becomes active.
+
+        Pending keys whose record is there begin to sign. An active domain is only reported on: what is lost
+        later is the business of the watch over domains. Raises NotFound, Conflict (another tenant holds it).
+        """
+        with self._writes.view() as session:
+            row = find_domain(session, actor, reference)
+            domain_id, expected = row.id, records_of(session, row, self._settings)
+        # Slow, and out of our hands: never inside a transaction.
+        found = tuple(checked(record, self._lookup) for record in expected)
+        with self._writes.change(actor) as change:
+            row = find_domain(change.session, actor, domain_id)
+            before = domain_view(row)
+            self._take_keys_into_use(change, row, found)
+            state = _state_after(row, found)
+            if state == row.state:
+                return DomainCheck(before, found)
+            if state == "active":
+                self._hold(change, row, by="dns")
+            row.state = state
+            return DomainCheck(_audited(change, "domain.verify", before, row), found)
+
+    def mark_verified(self, actor: Actor, reference: str, reason: str) -> DomainView:
+        """Take the operator's word for a domain; `reason` goes into the audit.
+
+        Raises NotFound, Invalid (no reason), Conflict (active already, or another tenant holds it).
+        """
+        words = reason.strip()
+        if not words or len(words) > _LONGEST_REASON:
+            raise Invalid(
+                "no-reason",
+                "Marking a domain as verified needs a reason.",
+                f"Say in --reason why, in at most {_LONGEST_REASON} characters: it is kept in the audit.",
+            )
+        with self._writes.change(actor) as change:
+            row = find_domain(change.session, actor, reference)
+            if row.state in ("active", "degraded"):
+                raise Conflict(
+                    "already-verified", f"{row.name} is verified already.", "Nothing is to be done."
+                )
+            before = domain_view(row)
+            self._hold(change, row, by=f"{actor.kind}:{actor.id}: {words}")
+            row.state = "active"
+            return _audited(change, "domain.mark-verified", before, row, reason=words)
+
+    # For other services, inside their transactions
+
+    def create(
+        self,
+        change: ControlChange,
+        owner: TenantRow,
+        name: str,
+        *,
+        environment: Environment,
+        kind: DomainKind,
+        material: KeyMaterial,
+        mode: str = "send",
+    ) -> DomainRow:
+        """Store a domain and its first key; trial and platform domains are active at once."""
+        ours = kind != "custom"
+        row = DomainRow(
+            id=change.ids.uuid(),
+            name=name,
+            tenant_id=owner.id,
+            environment=environment,
+            kind=kind,
+            state="active" if ours else "pending",
+            mode=mode,
+            challenge=base64.b32encode(change.ids.raw()).decode().rstrip("=").lower(),
+            verified_at=change.now if ours else None,
+            verified_by="platform" if ours else None,
+            metadata_={},
+            created_at=change.now,
+            updated_at=change.now,
+        )
+        change.add(row)
+        change.changed("domain", row.id, tenant_id=row.tenant_id)
+        self._keys.add(change, material, row, state="active")
+        return row
+
+    def create_trial(
+        self, change: ControlChange, owner: TenantRow, environment: Environment, material: KeyMaterial
+    ) -> DomainRow:
+        """Store a tenant's trial domain. Raises Conflict if it has one in this environment."""
+        label = owner.slug if environment == "production" else f"{owner.slug}-{environment}"
+        name = f"{label}.{self._settings.trial_zone}"
+        if holder(change.session, name) is not None:
+            raise Conflict(
+                "domain-exists", f"{owner.name} has {name} already.", f"`gatepost domain show {name}`."
+            )
+        return self.create(change, owner, name, environment=environment, kind="trial", material=material)
+
+    def _custom_name(self, text: str) -> str:
+        name = parse_name(text)
+        if name in self._suffixes:
+            raise Invalid(
+                "public-suffix",
+                f"{name} is a public suffix: names below it belong to many owners.",
+                "Give a name below it, such as acme." + name + ".",
+            )
+        for ours in (self._settings.trial_zone, self._settings.hostname):
+            if is_below(name, ours):
+                raise Invalid(
+                    "platform-name", f"{name} belongs to the platform.", "Give a domain that the tenant owns."
+                )
+        return name
+
+    def _refuse_claimed(self, session: Session, owner: TenantRow, name: str) -> None:
+        same = session.scalars(
+            sa.select(DomainRow).where(DomainRow.tenant_id == owner.id, DomainRow.name == name)
+        ).one_or_none()
+        if same is not None:
+            raise Conflict(
+                "domain-exists",
+                f"{owner.name} has {name} already, in the environment {same.environment}.",
+                "Environments share no domain: use a sub-domain for another one.",
+            )
+        above = session.scalars(
+            sa.select(DomainRow.name).where(
+                DomainRow.name.in_(parents(name)[1:]),
+                DomainRow.state.in_(HELD),
+                DomainRow.tenant_id != owner.id,
+            )
+        ).first()
+        if above is not None:
+            raise Conflict(
+                "parent-held",
+                f"{name} lies under {above}, which another tenant has proved.",
+                "Choose a domain of the tenant's own.",
+            )
+
+    def _hold(self, change: ControlChange, row: DomainRow, *, by: str) -> None:
+        """Make the domain its tenant's alone."""
+        other = holder(change.session, row.name)
+        if other is not None and other.id != row.id:
+            raise Conflict(
+                "domain-held",
+                f"{row.name} is held by another tenant of this installation.",
+                "One tenant holds a domain at a time; the operator must take it from that tenant first.",
+            )
+        row.verified_at, row.verified_by = change.now, by
+
+    def _take_keys_into_use(
+        self, change: ControlChange, row: DomainRow, found: tuple[RecordView, ...]
+    ) -> None:
+        published = {record.name for record in found if record.purpose == "dkim" and record.state == "valid"}
+        pending = change.session.scalars(
+            sa.select(KeyRow).where(KeyRow.domain_id == row.id, KeyRow.state == "pending").order_by(KeyRow.id)
+        )
+        for key in pending.all():
+            if f"{key.selector}._domainkey.{key.domain}" in published:
+                self._keys.put_in_force(change, key)
+                change.audit(
+                    "dkim-key.activate",
+                    "key",
+                    key.id,
+                    tenant_id=key.tenant_id,
+                    before={"state": "pending"},
+                    after={"state": "active", "by": "domain verify"},
+                )
+
+
+def _state_after(row: DomainRow, found: tuple[RecordView, ...]) -> str:
+    if row.kind != "custom" or row.state not in ("pending", "verifying", "expired"):
+        return row.state
+    proved = any(record.purpose == "ownership" and record.state == "valid" for record in found)
+    signed = any(record.purpose == "dkim" and record.state == "valid" for record in found)
+    if proved and signed:
+        return "active"
+    return "verifying" if proved else row.state
+
+
+def _audited(
+    change: ControlChange, operation: str, before: DomainView | None, row: DomainRow, **more: str
+) -> DomainView:
+    row.updated_at = change.now
+    change.session.flush()
+    after = domain_view(row)
+    record(change, operation, "domain", before, after, **more)
+    return after

@@ -1,0 +1,126 @@
+"""The control plane's services in one bundle: what the command line and the API call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy.orm import Session
+
+from gateway.control.accounts.service import AccountService
+from gateway.control.audit.service import AuditService
+from gateway.control.bootstrap import Bootstrap
+from gateway.control.credentials.service import CredentialService
+from gateway.control.domains.service import DomainService
+from gateway.control.domains.verification import DnsTxtLookup, TxtLookup
+from gateway.control.installation.rotation import MasterKeyService
+from gateway.control.installation.service import Installation
+from gateway.control.installation.vault import Vault
+from gateway.control.keys.material import KeyMaker, make_key
+from gateway.control.keys.service import KeyService
+from gateway.control.plans.service import PlanService
+from gateway.control.policies.checks import require_within_plan
+from gateway.control.policies.service import PolicyService, find_policy
+from gateway.control.policies.store import read_policy_set
+from gateway.control.settings import ControlSettings
+from gateway.control.shards.service import ShardService
+from gateway.control.sources.service import SourceService
+from gateway.control.tenants.service import TenantService
+from gateway.control.transaction import ControlWrites
+from gateway.control.workspaces.service import WorkspaceService
+
+if TYPE_CHECKING:
+    from gateway.system.clock import Clock
+    from gateway.system.database import Database
+    from gateway.system.ids import IdSource
+    from gateway.system.secrets import MasterKey
+
+
+@dataclass(frozen=True, slots=True)
+class ControlServices:
+    """Every service, over one database. Make it with `open`; the database stays the caller's to close."""
+
+    writes: ControlWrites
+    installation: Installation
+    tenants: TenantService
+    workspaces: WorkspaceService
+    policies: PolicyService
+    plans: PlanService
+    accounts: AccountService
+    credentials: CredentialService
+    domains: DomainService
+    keys: KeyService
+    shards: ShardService
+    sources: SourceService
+    audit: AuditService
+    master_key: MasterKeyService
+    _bootstrap: Bootstrap
+
+    @classmethod
+    def open(
+        cls,
+        database: Database,
+        master_key: MasterKey,
+        settings: ControlSettings,
+        clock: Clock,
+        ids: IdSource,
+        *,
+        lookup: TxtLookup | None = None,
+        make_key: KeyMaker = make_key,
+    ) -> ControlServices:
+        """Check the master key against the (upgraded) database and build the services.
+
+        `lookup` asks DNS for `domain verify`, the system's servers unless given. Raises SecretError,
+        DatabaseAway.
+        """
+        installation = Installation.open(database, master_key, clock)
+        audit_key = installation.durable_key("audit")
+        writes = ControlWrites(database, clock, ids, audit_key)
+        vault = Vault(master_key)
+        gate = _PolicyGate()
+        policies = PolicyService(writes, settings.locations)
+        workspaces = WorkspaceService(writes, gate, settings)
+        keys = KeyService(writes, vault, make_key)
+        domains = DomainService(writes, keys, settings, lookup or DnsTxtLookup())
+        shards = ShardService(writes, keys, vault, settings)
+        tenants = TenantService(writes, domains, shards, keys, gate)
+        return cls(
+            writes=writes,
+            installation=installation,
+            tenants=tenants,
+            workspaces=workspaces,
+            policies=policies,
+            plans=PlanService(writes),
+            accounts=AccountService(writes),
+            credentials=CredentialService(writes, tag_key=installation.durable_key("credential-tag")),
+            domains=domains,
+            keys=keys,
+            shards=shards,
+            sources=SourceService(writes),
+            audit=AuditService(writes, audit_key),
+            master_key=MasterKeyService(writes, master_key),
+            _bootstrap=Bootstrap(
+                writes,
+                settings,
+                policies=policies,
+                tenants=tenants,
+                workspaces=workspaces,
+                domains=domains,
+                keys=keys,
+                shards=shards,
+            ),
+        )
+
+    def bootstrap(self) -> None:
+        """Make the installation's first rows, or add what a new version or host name needs. Idempotent."""
+        self._bootstrap.run()
+
+
+class _PolicyGate:
+    """What workspaces and tenants ask of the policies' room."""
+
+    def check_workspace(self, session: Session, policy: str, plan: str | None, workspace: str) -> None:
+        """See gateway.control.workspaces.service.PolicyRules."""
+        find_policy(session, policy)
+        if plan is not None:
+            require_within_plan(read_policy_set(session), policy, plan, workspace)

@@ -1,0 +1,290 @@
+"""Tenants: made with a trial domain and a shard at once, suspended, resumed."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from gateway.control.domains.model import DomainRow
+from gateway.control.domains.service import DomainService
+from gateway.control.errors import Conflict, Forbidden, Invalid
+from gateway.control.keys.service import KeyService
+from gateway.control.lookup import clean_metadata, clean_name, name_key, own, parse_environment, shown
+from gateway.control.plans.model import PlanRow
+from gateway.control.plans.service import find_plan
+from gateway.control.recording import record
+from gateway.control.records import ENVIRONMENTS, Actor, Environment
+from gateway.control.shards.model import ShardRow
+from gateway.control.shards.service import ShardService
+from gateway.control.tenants.find import find_tenant
+from gateway.control.tenants.model import STATUSES, TenantRow
+from gateway.control.transaction import ControlChange, ControlWrites
+from gateway.control.workspaces.model import WorkspaceRow
+from gateway.control.workspaces.service import PolicyRules
+from gateway.mail.address import AddressError, parse_mailbox
+
+_LONGEST_SLUG = 40
+_MOST_CONTACTS = 20
+_RESERVED_SLUGS = frozenset({"platform", "bounce", "shards", "www", "mail", "mx", "ns"})
+
+
+@dataclass(frozen=True, slots=True)
+class TenantView:
+    """A tenant with the names of its domains and shards. `tenant_id` is its own id."""
+
+    id: str
+    name: str
+    tenant_id: str
+    slug: str
+    plan: str
+    status: str
+    status_reason: str | None
+    is_platform: bool
+    contacts: tuple[str, ...]
+    domains: tuple[str, ...]
+    shards: tuple[str, ...]
+    client_id: str | None
+    metadata: dict[str, str]
+    created_at: float
+    updated_at: float
+
+
+class TenantService:
+    """Rules and transactions of tenants."""
+
+    def __init__(
+        self,
+        writes: ControlWrites,
+        domains: DomainService,
+        shards: ShardService,
+        keys: KeyService,
+        policies: PolicyRules,
+        *,
+        default_plan: str = "standard",
+        shard_label: str = "s1.mail",
+    ) -> None:
+        self._writes = writes
+        self._domains = domains
+        self._shards = shards
+        self._keys = keys
+        self._policies = policies
+        self._default_plan = default_plan
+        self._shard_label = shard_label
+
+    def create(
+        self,
+        actor: Actor,
+        name: str,
+        *,
+        plan: str | None = None,
+        environment: str = "production",
+        contacts: Sequence[str] = (),
+        client_id: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> TenantView:
+        """Make a tenant that can send at once: with a trial domain, its key, and a shard under it.
+
+        Raises Invalid, Conflict (the name), NotFound (the plan), Forbidden (a caller limited to a tenant).
+        """
+        _operator_only(actor)
+        clean, known = clean_name(name, "tenant"), parse_environment(environment)
+        addresses, pairs = clean_contacts(contacts), clean_metadata(metadata)
+        material = self._keys.make()
+        with self._writes.change(actor) as change:
+            plan_row = find_plan(change.session, plan or self._default_plan)
+            row = self.add(change, clean, plan_row)
+            row.contacts, row.client_id, row.metadata_ = addresses, client_id, pairs
+            change.session.flush()
+            domain = self._domains.create_trial(change, row, known, material)
+            self._shards.add(change, row, f"{self._shard_label}.{domain.name}", environment=known)
+            return self._audited(change, "tenant.create", None, row)
+
+    def update(
+        self,
+        actor: Actor,
+        reference: str,
+        *,
+        name: str | None = None,
+        plan: str | None = None,
+        contacts: Sequence[str] | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> TenantView:
+        """Change what is given, leave what is None; the trial name stays."""
+        clean = clean_name(name, "tenant") if name is not None else None
+        if plan is not None:
+            _operator_only(actor)
+        with self._writes.change(actor) as change:
+            row = find_tenant(change.session, actor, reference)
+            before = tenant_view(change.session, row)
+            if clean is not None and name_key(clean) != row.name_key:
+                _refuse_taken(change.session, clean)
+            if clean is not None:
+                row.name, row.name_key = clean, name_key(clean)
+            if plan is not None:
+                self._set_plan(change.session, row, find_plan(change.session, plan))
+            if contacts is not None:
+                row.contacts = clean_contacts(contacts)
+            if metadata is not None:
+                row.metadata_ = clean_metadata(metadata)
+            return self._audited(change, "tenant.update", before, row)
+
+    def suspend(self, actor: Actor, reference: str, *, reason: str | None = None) -> TenantView:
+        """Stop a tenant's logins and queue; nothing is lost. Raises NotFound, Conflict, Forbidden."""
+        return self._move(actor, reference, "tenant.suspend", "suspended", "active", reason)
+
+    def resume(self, actor: Actor, reference: str) -> TenantView:
+        """Let a suspended tenant work again. Raises NotFound, Conflict."""
+        return self._move(actor, reference, "tenant.resume", "active", "suspended", None)
+
+    def list(self, actor: Actor, *, status: str | None = None) -> tuple[TenantView, ...]:
+        """Tenants by name, the platform among them. Raises Invalid."""
+        if status is not None and status not in STATUSES:
+            raise Invalid("bad-status", f"{shown(status)} is no status.", f"Choose {', '.join(STATUSES)}.")
+        with self._writes.view() as session:
+            statement = sa.select(TenantRow).where(own(actor, TenantRow.id)).order_by(TenantRow.name_key)
+            if status is not None:
+                statement = statement.where(TenantRow.status == status)
+            rows = session.scalars(statement).all()
+            return tuple(tenant_view(session, row) for row in rows)
+
+    def show(self, actor: Actor, reference: str) -> TenantView:
+        """One tenant by name or id. Raises NotFound."""
+        with self._writes.view() as session:
+            return tenant_view(session, find_tenant(session, actor, reference))
+
+    # For other services, inside their transactions
+
+    def add(self, change: ControlChange, name: str, plan: PlanRow, *, slug: str | None = None) -> TenantRow:
+        """Store a tenant without anything of it; `slug` makes it the platform. Raises Conflict."""
+        _refuse_taken(change.session, name)
+        row = TenantRow(
+            id=change.ids.uuid(),
+            name=name,
+            name_key=name_key(name),
+            slug=slug or _free_slug(change.session, name),
+            plan_id=plan.id,
+            status="active",
+            is_platform=slug is not None,
+            contacts=[],
+            metadata_={},
+            created_at=change.now,
+            updated_at=change.now,
+        )
+        change.add(row)
+        change.changed("tenant", row.id, tenant_id=row.id)
+        return row
+
+    def _set_plan(self, session: Session, row: TenantRow, plan: PlanRow) -> None:
+        """Put a tenant on a plan that none of its own workspaces exceeds. Raises Conflict."""
+        for workspace in session.scalars(sa.select(WorkspaceRow).where(WorkspaceRow.owner == row.id)):
+            self._policies.check_workspace(session, workspace.policy, plan.name, workspace.name)
+        row.plan_id = plan.id
+
+    def _move(
+        self, actor: Actor, reference: str, operation: str, status: str, allowed: str, reason: str | None
+    ) -> TenantView:
+        with self._writes.change(actor) as change:
+            row = find_tenant(change.session, actor, reference)
+            if row.is_platform:
+                raise Forbidden(
+                    "platform-tenant",
+                    "The platform's own tenant cannot be suspended.",
+                    "Stop the service instead.",
+                )
+            if row.status != allowed:
+                raise Conflict(
+                    "wrong-status",
+                    f"The tenant {row.name} is {row.status}.",
+                    f"Only {allowed} ones become {status}.",
+                )
+            before = tenant_view(change.session, row)
+            row.status, row.status_reason = status, reason
+            row.suspended_at = change.now if status == "suspended" else None
+            return self._audited(change, operation, before, row)
+
+    def _audited(
+        self, change: ControlChange, operation: str, before: TenantView | None, row: TenantRow
+    ) -> TenantView:
+        row.updated_at = change.now
+        change.session.flush()
+        after = tenant_view(change.session, row)
+        record(change, operation, "tenant", before, after)
+        return after
+
+
+def tenant_view(session: Session, row: TenantRow) -> TenantView:
+    """The view of a row."""
+    plan = session.get_one(PlanRow, row.plan_id)
+    domains = sa.select(DomainRow.name).where(DomainRow.tenant_id == row.id).order_by(DomainRow.name)
+    shards = sa.select(ShardRow.name).where(ShardRow.tenant_id == row.id).order_by(ShardRow.name)
+    return TenantView(
+        id=row.id,
+        name=row.name,
+        tenant_id=row.id,
+        slug=row.slug,
+        plan=plan.name,
+        status=row.status,
+        status_reason=row.status_reason,
+        is_platform=row.is_platform,
+        contacts=tuple(row.contacts),
+        domains=tuple(session.scalars(domains)),
+        shards=tuple(session.scalars(shards)),
+        client_id=row.client_id,
+        metadata=dict(row.metadata_),
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )
+
+
+def clean_contacts(contacts: Sequence[str]) -> list[str]:
+    """Addresses that get notices, each once. Raises Invalid."""
+    addresses: dict[str, str] = {}
+    for contact in contacts:
+        try:
+            mailbox = parse_mailbox(contact, smtputf8=True)
+        except AddressError as error:
+            raise Invalid("bad-contact", f"A contact is no address: {error}.", "Give addresses.") from None
+        addresses.setdefault(mailbox.key, str(mailbox))
+    if len(addresses) > _MOST_CONTACTS:
+        raise Invalid(
+            "too-many-contacts", f"{len(addresses)} contacts are too many.", f"Give {_MOST_CONTACTS} at most."
+        )
+    return list(addresses.values())
+
+
+def slug_of(name: str) -> str:
+    """The label that a name becomes in DNS: "Müller & Söhne" gives "muller-sohne"."""
+    decomposed = unicodedata.normalize("NFKD", name.casefold())
+    words = re.sub(r"[^a-z0-9]+", "-", decomposed.encode("ascii", "ignore").decode())
+    return re.sub(r"-+", "-", words).strip("-")[:_LONGEST_SLUG].strip("-") or "tenant"
+
+
+def _free_slug(session: Session, name: str) -> str:
+    slug = slug_of(name)
+    # A trial name of another environment is "<slug>-staging": no slug may look like one.
+    ends_like_one = slug.endswith(tuple(f"-{one}" for one in _suffixed(ENVIRONMENTS)))
+    number = 2 if slug in _RESERVED_SLUGS or ends_like_one else 1
+    while True:
+        candidate = slug if number == 1 else f"{slug}-{number}"
+        if session.scalar(sa.select(TenantRow.id).where(TenantRow.slug == candidate)) is None:
+            return candidate
+        number += 1
+
+
+def _suffixed(environments: tuple[Environment, ...]) -> tuple[str, ...]:
+    return tuple(one for one in environments if one != "production")
+
+
+def _refuse_taken(session: Session, name: str) -> None:
+    if session.scalar(sa.select(TenantRow.id).where(TenantRow.name_key == name_key(name))) is not None:
+        raise Conflict("tenant-exists", f"There is a tenant {shown(name)} already.", "Choose another name.")
+
+
+def _operator_only(actor: Actor) -> None:
+    if actor.tenant_id is not None:
+        raise Forbidden("operator-only", "Only the operator may do this.", "Ask the platform's operator.")
