@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from gateway.control.policies.patterns import Glob
 from gateway.control.policies.rules import Rule
 
 SenderScope = Literal["address", "domain"]
@@ -47,15 +48,15 @@ class ScopeLimits:
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """An attachment nobody may send: a media type or a glob of file names, and the document that says so."""
+    """An attachment nobody may send: a media type or a file name, and the document that says so."""
 
-    pattern: str
+    pattern: Glob
     source: str
 
     @property
     def is_type(self) -> bool:
         """A media type (`application/x-dosexec`, `video/*`); else a glob of names (`*.exe`)."""
-        return "/" in self.pattern
+        return "/" in self.pattern.text
 
 
 @dataclass(frozen=True, slots=True)

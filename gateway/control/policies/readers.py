@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Protocol
 
+from gateway.control.policies.patterns import parse_glob
 from gateway.control.policies.quantities import parse_duration, parse_size, shown_duration, shown_size
 
 Value = int | str | bool | tuple[str, ...] | None
@@ -218,6 +219,7 @@ class BlockedAttachments:
         """The entries in lower case."""
         entries = tuple(entry.lower() for entry in _texts(value))
         for entry in entries:
+            parse_glob(entry)
             if "/" in entry and not _MEDIA_TYPE.fullmatch(entry):
                 raise ValueError(f'"{entry}" is no media type')
             if "/" not in entry and not set("*.") & set(entry):

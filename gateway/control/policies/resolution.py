@@ -23,6 +23,7 @@ from gateway.control.policies.effective import (
     StreamRules,
 )
 from gateway.control.policies.keys import BUILT_IN_STREAMS, KEYS, SCOPE_LIMITS, STREAMS
+from gateway.control.policies.patterns import parse_glob
 from gateway.control.policies.readers import Value
 from gateway.control.policies.rules import Rule
 
@@ -239,7 +240,7 @@ def _blocked(policy: Chain, plan: Chain) -> tuple[Blocked, ...]:
             patterns = document.settings.get("limits.attachments.blocked")
             if isinstance(patterns, tuple):
                 for pattern in patterns:
-                    found.setdefault(pattern, Blocked(pattern, document.source))
+                    found.setdefault(pattern, Blocked(parse_glob(pattern), document.source))
                 break
     return tuple(found.values())
 

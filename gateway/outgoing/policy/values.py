@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from gateway.control.records import DomainRecord
     from gateway.mail.address import Mailbox
     from gateway.mail.envelope import Envelope
-    from gateway.mail.headers import HeaderBlock, HeaderCounts
+    from gateway.mail.headers import Field, HeaderBlock, HeaderCounts
     from gateway.mail.mime import MimeScan
     from gateway.mail.reply import Reply
 
@@ -19,6 +19,9 @@ DEFAULT_STREAM = "default"
 
 DomainLookup = Callable[[str], "Sequence[DomainRecord]"]
 """All claims to a domain (lower-case A-labels), of any tenant; memory only, asked for every message."""
+
+FieldsByName = Mapping[bytes, "Sequence[Field]"]
+"""A header's fields by lower-case name, each in order."""
 
 Action = Literal["accept", "hold", "reject"]
 StepOutcome = Literal["passed", "matched", "not matched", "refused"]
@@ -43,16 +46,30 @@ class MessageOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class Ceilings:
+    """The installation's own limits on a message, from its configuration; no policy raises them."""
+
+    header_fields: int = 1_000
+    header_bytes: int = 100 * 1024
+    hops: int = 50
+    mime_parts: int = 1_000
+    mime_depth: int = 100
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything gathered about one message, as it goes on if it is accepted.
 
-    `header` is empty where `counts` are over what is ever read: such a message is refused anyway. `size`
-    is in octets, line ends normalised. `long_line`: a line over 998 octets; `endless_line`: over 64 KiB.
-    `at` is in seconds since 1970 (UTC). `scan` finds the attachments, on the first call only.
+    `header` is empty where `counts` are over what is ever read: such a message is refused anyway. `by_name`
+    has its fields by lower-case name, lines that are no fields under the empty one. `size` is in octets,
+    line ends normalised. `long_line`: a line over 998 octets; `endless_line`: over 64 KiB. `at` is in
+    seconds since 1970 (UTC). `default_stream` is the credential's. `scan` finds the attachments, on the
+    first call only.
     """
 
     envelope: Envelope
     header: HeaderBlock
+    by_name: FieldsByName
     body: bytes
     counts: HeaderCounts
     size: int
@@ -63,6 +80,8 @@ class Facts:
     hops: int
     client_address: str
     at: float
+    ceilings: Ceilings
+    default_stream: str
     scan: Callable[[], MimeScan]
 
 
