@@ -14,6 +14,7 @@ from gateway.system.config.model import (
     RelayConfig,
     TlsFiles,
 )
+from gateway.system.config.reloading import merged
 from gateway.system.config.values import parse_duration, parse_size
 from gateway.system.toml_lines import Problem
 
@@ -32,6 +33,7 @@ __all__ = [
     "RelayConfig",
     "TlsFiles",
     "load",
+    "merged",
     "parse_duration",
     "parse_size",
 ]

@@ -39,7 +39,7 @@ TOP = (
     Key("workers", values.integer(1, 256), needs_restart=True),
     Key("roles", values.choices(*ROLES), frozenset(ROLES), needs_restart=True),
     Key("user", values.user_name(), needs_restart=True),
-    Key("log_level", values.choice("debug", "info", "warning", "error"), "info"),
+    Key("log_level", values.choice("debug", "info", "warning", "error"), "info", needs_restart=True),
 )
 
 _ADDRESSES = values.many(values.endpoint())
