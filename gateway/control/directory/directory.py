@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -140,6 +140,22 @@ class Directory:
             if claim.state in HELD:
                 return claim
         return claims[0] if claims else None
+
+    def domains_named(self, name: str) -> tuple[DomainRecord, ...]:
+        """Every tenant's claim to a domain's A-label name, in lower case, the oldest first."""
+        return self._snapshot.domains.group(name)
+
+    def tenants(self) -> Iterable[TenantRecord]:
+        """All tenants."""
+        return self._snapshot.tenants
+
+    def workspaces(self) -> Iterable[WorkspaceRecord]:
+        """All workspaces."""
+        return self._snapshot.workspaces
+
+    def shards(self) -> Iterable[ShardRecord]:
+        """All shards of all tenants."""
+        return self._snapshot.shards
 
     def shards_of(self, tenant_id: str, environment: str) -> tuple[ShardRecord, ...]:
         """A tenant's shards in one environment, retired ones included."""

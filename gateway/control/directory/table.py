@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import Generic, Protocol, TypeVar
 
 
@@ -45,6 +45,9 @@ class Table(Generic[K, V]):
         """The oldest record of a group."""
         group = self._groups.get(key)
         return group[0] if group else None
+
+    def __iter__(self) -> Iterator[V]:
+        return iter(self._by_id.values())
 
     def __len__(self) -> int:
         return len(self._by_id)

@@ -22,6 +22,8 @@ EXIT_USAGE = 2
 class CommandFailed(click.ClickException):
     """An error a person can act on: what happened (`detail`) and what to do next (`fix`)."""
 
+    exit_code: int
+
     def __init__(self, code: str, detail: str, fix: str = "", exit_code: int = EXIT_FAILED) -> None:
         super().__init__(detail)
         self.code = code

@@ -17,7 +17,15 @@ from gateway.mail.reply import Refusal, Reply
 from gateway.outgoing.intake.completion import Trace, complete_header, only_recipient
 from gateway.outgoing.intake.recipients import Placement, unique_recipients
 from gateway.outgoing.intake.values import Receipt, Submission
-from gateway.outgoing.policy import Decision, Facts, check_sender, decide, gather_facts
+from gateway.outgoing.policy import (
+    Ceilings,
+    Decision,
+    Facts,
+    check_recipients,
+    check_sender,
+    decide,
+    gather_facts,
+)
 from gateway.outgoing.queue import NewMessage, NewRecipient, State
 from gateway.outgoing.quota import charges_for
 from gateway.outgoing.signing import NoSignature, Signatures, Signer
@@ -84,12 +92,16 @@ class RefusedSubmission:
     rule: str
 
 
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """What intake tells the metrics, by callables so that it need not know them."""
+class Counts(Protocol):
+    """What intake tells the metrics."""
 
-    accepted: Callable[[str], None]
-    refused: Callable[[str], None]
+    def accepted(self, origin: str) -> None:
+        """A message was stored."""
+        ...
+
+    def refused(self, rule: str) -> None:
+        """A submission was refused by a rule."""
+        ...
 
 
 class Intake:
@@ -104,11 +116,12 @@ class Intake:
         signer: Signer,
         organisational_domain: Callable[[str], str],
         hostname: str,
+        ceilings: Ceilings,
         clock: Clock,
         ids: IdSource,
         threads: Executor,
         record_refusal: Callable[[str, RefusedSubmission], None],
-        counted: Counted,
+        counts: Counts,
     ) -> None:
         """`record_refusal` gets a location and a record, and must not block."""
         self._directory = directory
@@ -117,18 +130,19 @@ class Intake:
         self._signer = signer
         self._organisational_domain = organisational_domain
         self._hostname = hostname
+        self._ceilings = ceilings
         self._clock = clock
         self._ids = ids
         self._threads = threads
         self._record_refusal = record_refusal
-        self._counted = counted
+        self._counts = counts
         self._log = structlog.get_logger("gateway.outgoing.intake")
 
     def check_sender(self, identity: Identity, command: MailCommand) -> Reply | None:
         """The refusal of a MAIL FROM that is certain already, or None. Quotas as far as they are known."""
-        refused = check_sender(identity, command)
-        if refused is not None:
-            return refused
+        decision = check_sender(command.reverse_path, identity, self._directory.claims)
+        if decision.reply is not None:
+            return decision.reply
         store = self._stores.get(identity.workspace.location)
         if store is None:
             return _UNKNOWN_LOCATION
@@ -142,11 +156,11 @@ class Intake:
         recipient: RcptCommand,  # noqa: ARG002 - what a suppression list will ask about
     ) -> Reply | None:
         """The refusal of one more RCPT TO, or None; `accepted` are the recipients before it."""
-        limit = identity.policy.recipients_per_message
-        if limit.allows(len(accepted) + 1):
-            return None
-        text = f"too many recipients: at most {limit.value} for one message ({limit.source})"
-        return Reply(452, "4.5.3", text)
+        try:
+            check_recipients(identity.policy, len(accepted) + 1)
+        except Refusal as refusal:
+            return refusal.reply
+        return None
 
     def refuse_early(
         self,
@@ -214,8 +228,14 @@ class Intake:
     def _prepare(self, submission: Submission) -> NewMessage:
         """From what came to what is to be stored. Pure but for ids and clock; raises Refusal."""
         identity = submission.identity
+        credential = identity.credential
         facts = gather_facts(
-            submission.envelope, submission.content, submission.client.address, submission.received_at
+            submission.content,
+            submission.envelope,
+            client_address=submission.client.address,
+            at=submission.received_at,
+            ceilings=self._ceilings,
+            default_stream=credential.stream if credential is not None else None,
         )
         decision = decide(facts, identity, self._directory.claims)
         if decision.reply is not None or decision.author is None:
@@ -300,7 +320,7 @@ class Intake:
         return partial(self._signer.sign, header, body, keys, self._clock.now())
 
     def _accepted(self, message: NewMessage, held: bool) -> None:
-        self._counted.accepted("held" if held else "queued")
+        self._counts.accepted(message.origin)
         self._log.info(
             "held" if held else "accepted",
             message_id=message.id,
@@ -329,7 +349,7 @@ class Intake:
         self._note_refusal(submission.identity, record)
 
     def _note_refusal(self, identity: Identity, record: RefusedSubmission) -> None:
-        self._counted.refused(record.rule)
+        self._counts.refused(record.rule)
         self._record_refusal(identity.workspace.location, record)
         self._log.info(
             "refused",

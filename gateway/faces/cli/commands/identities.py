@@ -163,9 +163,9 @@ _NEVER: Row = {"last_used_at": None, "last_used_address": None}
 
 
 def account_row(view: Any) -> dict[str, Any]:
-    """An account as JSON has it: its id is the grant id."""
+    """An account as JSON has it."""
     row: dict[str, Any] = plain(view)
-    return {"grant_id": row.get("id"), **row, "name": row.get("address")}
+    return row
 
 
 def password_row(desk: Desk, record: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from gateway.faces.cli.desk import Desk
 from gateway.faces.cli.output import CommandFailed, Printer, plain
 from gateway.system.secrets import MasterKey
 
-AUDIT_COLUMNS = ("at", "actor_id", "operation", "subject_kind", "subject_id", "tenant_id", "id")
+AUDIT_COLUMNS = ("number", "created_at", "actor_id", "operation", "resource_kind", "resource_id")
 
 
 def add_to(root: click.Group) -> None:
@@ -49,8 +49,17 @@ def policy_apply(desk: Desk, printer: Printer, path: Path) -> None:
 
 
 def _print_changes(printer: Printer, changes: Any, word: str) -> None:
-    rows = [plain(change) for change in changes]
-    printer.many(rows, ("document", "key", "before", "after"), f"no changes: nothing {word}")
+    if printer.as_json:
+        printer.many(map(plain, changes), ())
+        return
+    rows = []
+    for change in changes:
+        if change.change == "unchanged":
+            continue
+        document = f"{change.kind} {change.name}"
+        printer.say(f"{document}: {change.change}, version {change.version}")
+        rows += [{"document": document, **plain(key)} for key in change.keys]
+    printer.many(rows, ("document", "key", "before", "after"), f"no values {word}")
 
 
 @command(policy, "list")
@@ -109,8 +118,16 @@ def audit_verify(desk: Desk, printer: Printer) -> None:
     """Look whether the chain of changes is whole; exit 1 and the first broken row otherwise."""
     found = plain(desk.services.audit.verify())
     printer.one(found)
-    if not found.get("whole", True):
-        raise CommandFailed("audit-broken", "The audit chain is broken; see above.", "Restore from a backup.")
+    if found["problem"] is not None:
+        raise CommandFailed(
+            "audit-broken", str(found["problem"]), "Compare with a backup before you trust it."
+        )
+
+
+@command(audit, "export")
+def audit_export(desk: Desk, printer: Printer) -> None:
+    """Every change, oldest first."""
+    printer.many(map(plain, desk.services.audit.export(desk.actor)), AUDIT_COLUMNS, "no changes yet")
 
 
 @click.group()

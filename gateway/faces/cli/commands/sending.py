@@ -78,7 +78,13 @@ def domain_records(desk: Desk, printer: Printer, domain: str, form: str) -> None
 @click.argument("domain")
 def domain_verify(desk: Desk, printer: Printer, domain: str) -> None:
     """Look at the domain's DNS now."""
-    printer.one(plain(desk.services.domains.verify(desk.actor, domain)))
+    found = desk.services.domains.verify(desk.actor, domain)
+    row = plain(found.domain)
+    if printer.as_json:
+        printer.one(row | {"records": plain(found.records)})
+        return
+    printer.one(row)
+    printer.many(map(plain, found.records), (*RECORD_COLUMNS, "found"))
 
 
 @command(domain, "mark-verified")
@@ -86,7 +92,7 @@ def domain_verify(desk: Desk, printer: Printer, domain: str) -> None:
 @click.option("--reason", required=True, help="Why it may be used without proof by DNS; goes into the audit.")
 def domain_mark_verified(desk: Desk, printer: Printer, domain: str, reason: str) -> None:
     """Make a domain usable on the operator's word."""
-    printer.one(plain(desk.services.domains.mark_verified(desk.actor, domain, reason)))
+    printer.one(plain(desk.services.domains.mark_verified(desk.actor, domain, reason=reason)))
 
 
 def bind_line(row: dict[str, Any]) -> str:
@@ -167,14 +173,14 @@ def source() -> None:
 
 
 @command(source, "create")
+@click.argument("helo")
 @click.option("--ipv4")
 @click.option("--ipv6")
-@click.option("--helo", required=True, help="The name its PTR record shows.")
 @click.option("--pool", default="default", show_default=True)
 @click.option("--plan", "plans", multiple=True, help="Only for tenants on this plan; may be repeated.")
-def source_create(desk: Desk, printer: Printer, **options: Any) -> None:
-    """Add a source address."""
-    printer.one(plain(desk.services.sources.create(desk.actor, **options)))
+def source_create(desk: Desk, printer: Printer, helo: str, **options: Any) -> None:
+    """Add a source address; HELO is the name that its PTR record shows."""
+    printer.one(plain(desk.services.sources.create(desk.actor, helo=helo, **options)))
 
 
 @command(source, "list")

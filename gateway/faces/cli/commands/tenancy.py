@@ -91,7 +91,11 @@ def workspace() -> None:
 @command(workspace, "create")
 @click.argument("name")
 @click.option("--tenant", help="Its owner; without one it is shared by all tenants.")
-@click.option("--policy", help="The policy that binds its accounts.")
+@click.option("--policy", default="default", show_default=True, help="What binds its accounts.")
+@click.option(
+    "--pattern", "patterns", multiple=True, help="Accounts of domains like this come here: *.acme.com"
+)
+@click.option("--default", is_flag=True, help="Make it the default of its owner in its environment.")
 @click.option("--location", help="Where its data lives.")
 @environment_option
 def workspace_create(desk: Desk, printer: Printer, name: str, **options: Any) -> None:
@@ -116,11 +120,14 @@ def workspace_show(desk: Desk, printer: Printer, workspace: str) -> None:
 @click.argument("workspace")
 @click.option("--policy", help="Another policy; every account follows within a second.")
 @click.option("--name")
+@click.option("--pattern", "patterns", multiple=True, help="Replaces its domain patterns; may be repeated.")
+@click.option("--default", is_flag=True, help="Make it the default of its owner in its environment.")
 def workspace_update(
-    desk: Desk, printer: Printer, workspace: str, policy: str | None, name: str | None
+    desk: Desk, printer: Printer, workspace: str, patterns: tuple[str, ...], **options: Any
 ) -> None:
-    """Change a workspace's policy or name."""
-    printer.one(plain(desk.services.workspaces.update(desk.actor, workspace, policy=policy, name=name)))
+    """Change a workspace's policy, name or patterns."""
+    changed = desk.services.workspaces.update(desk.actor, workspace, patterns=patterns or None, **options)
+    printer.one(plain(changed))
 
 
 @click.group()

@@ -1,0 +1,87 @@
+"""The installation as the command line opens it: services over the databases, under the same locks."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Any
+
+from gateway.app.parts import Ground, opened
+from gateway.control.records import Actor
+from gateway.control.services import ControlServices
+from gateway.control.settings import ControlSettings
+from gateway.faces.cli.desk import Desk
+from gateway.outgoing.queue import QueueLocation, QueueService
+from gateway.system.config import Config
+from gateway.system.database import schema_state, upgrade
+from gateway.system.database.engine import Database
+
+SYSTEM = Actor(kind="system", id="gatepost")
+
+
+class OpenedDesk:
+    """Services of an installation, until `close`."""
+
+    def __init__(self, config: Config) -> None:
+        """Raises what `opened` raises."""
+        self._stack = ExitStack()
+        try:
+            self.ground = self._stack.enter_context(opened(config, migrate=True))
+            self.services = control_services(self.ground)
+            self.services.bootstrap()
+            self.queue = queue_service(self.ground)
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def close(self) -> None:
+        """Close every database."""
+        self._stack.close()
+
+
+def control_services(ground: Ground) -> ControlServices:
+    """The control plane's services."""
+    config = ground.config
+    settings = ControlSettings(
+        hostname=config.hostname,
+        trial_zone=config.trial_zone,
+        default_route=config.relay.default_route,
+        locations=frozenset(config.locations),
+        default_location=config.default_location,
+        may_leave=bool(config.relay.allowed_recipients),
+    )
+    return ControlServices.open(ground.control, ground.master_key, settings, ground.clock, ground.ids)
+
+
+def queue_service(ground: Ground) -> QueueService:
+    """The queues of all locations."""
+    locations = {
+        name: QueueLocation(database, ground.blobs(name)) for name, database in ground.locations.items()
+    }
+    return QueueService(locations, ground.clock, ground.ids, ground.installation.durable_key("audit"))
+
+
+def upgrade_all(config: Config) -> list[dict[str, Any]]:
+    """Bring every database of an installation up to date; before and after of each."""
+    rows = []
+    urls = {"control": config.control.url, **{name: at.url for name, at in config.locations.items()}}
+    for name, url in urls.items():
+        which: Any = "control" if name == "control" else "location"
+        with Database.open(url, purpose=name) as database:
+            before = schema_state(database, which).version
+            after = upgrade(database, which).version
+        rows.append({"database": name, "before": before, "after": after})
+    return rows
+
+
+def status_of(desk: Desk) -> dict[str, Any]:
+    """The installation at a glance."""
+    actor = desk.actor
+    counts: dict[str, int] = {}
+    for row in desk.queue.list("live", limit=100_000):
+        counts[row.state] = counts.get(row.state, 0) + 1
+    return {
+        "tenants": len(desk.services.tenants.list(actor)),
+        "domains": len(desk.services.domains.list(actor)),
+        "shards": len(desk.services.shards.list(actor)),
+        "queue": counts,
+    }

@@ -1,0 +1,315 @@
+"""A mail process: submission sessions and the relay on one event loop, a store thread for each location."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import structlog
+import uvloop
+
+from gateway.app.parts import Ground, capture_folder, opened, run_folder
+from gateway.app.window import ControlWindow
+from gateway.control.credentials.authenticator import Authenticator
+from gateway.control.credentials.guesses import GuessTable
+from gateway.control.credentials.hashing import HashPool
+from gateway.control.credentials.signin import SignIn
+from gateway.control.directory import Directory
+from gateway.control.records import Identity
+from gateway.control.shards.route import open_credentials
+from gateway.edges.smtp.host import SmtpHost
+from gateway.edges.smtp.limits import SessionLimits
+from gateway.edges.smtp.registry import SessionRegistry
+from gateway.edges.submission.edge import SubmissionEdge
+from gateway.edges.submission.server import SubmissionServer
+from gateway.outgoing.intake.door import Intake, RefusedSubmission
+from gateway.outgoing.intake.reports import ReportWriter
+from gateway.outgoing.policy import Ceilings
+from gateway.outgoing.queue.records import Records
+from gateway.outgoing.queue.store import QueueStore
+from gateway.outgoing.relay.ledger import dead_ledgers
+from gateway.outgoing.relay.relay import Relay, RelaySettings
+from gateway.outgoing.signing import KeyCache, Signer
+from gateway.system.config import Config, ConfigError, load
+from gateway.system.dns import HostsFile, Resolver, ServerQuery
+from gateway.system.log import configure
+from gateway.system.metrics import Metrics, serve_metrics
+from gateway.system.sharedmemory import SharedSlots
+from gateway.system.tls import ServerTls, TlsError
+
+if TYPE_CHECKING:
+    from gateway.control.records import KeyRecord
+    from gateway.supervisor import ChildContext
+
+MAIL = "mail"
+_THREADS = 2
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Memory that was made before the fork: what all processes of the node count together."""
+
+    guesses: GuessTable
+    connections: SharedSlots
+    relays: SharedSlots
+    tls: ServerTls | None
+
+    def forget_process(self, number: int) -> None:
+        """Free what a process that died held."""
+        self.connections.clear(number)
+        self.relays.clear(number)
+
+
+def run_mail(context: ChildContext) -> int:
+    """The entry of a mail process; its exit status."""
+    assert isinstance(context.shared, Shared)
+    configure(level=context.config.log_level, process=context.name)
+    with opened(context.config) as ground:
+        return uvloop.run(MailProcess(ground, context.shared, context).run())
+
+
+class MailProcess:
+    """The parts of a mail process, built, started and stopped in order."""
+
+    def __init__(self, ground: Ground, shared: Shared, context: ChildContext) -> None:
+        self._ground = ground
+        self._shared = shared
+        self._context = context
+        self._metrics = Metrics()
+        self._log = structlog.get_logger("gateway.app")
+        self._stop: asyncio.Event
+        self._stores: Mapping[str, QueueStore] = {}
+        self._records: dict[str, Records] = {}
+
+    async def run(self) -> int:
+        """Serve until SIGTERM, then drain."""
+        loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        reload = asyncio.Event()
+        self._context.attach(
+            loop, on_drain=self._stop.set, on_reload=reload.set, on_lag=self._metrics.process.loop_lag
+        )
+        async with contextlib.AsyncExitStack() as stack:
+            server = await self._start(stack)
+            reloading = loop.create_task(self._reload_when(reload, server))
+            stack.callback(reloading.cancel)
+            await server.start()
+            self._context.ready()
+            await self._stop.wait()
+            await server.drain(self._ground.config.limits.drain_seconds)
+        return 0
+
+    async def _start(self, stack: contextlib.AsyncExitStack) -> SubmissionServer:
+        """Build everything; what is pushed on `stack` is stopped in reverse."""
+        ground, config = self._ground, self._ground.config
+        directory = Directory(ground.control, clock=ground.clock)
+        directory.start(asyncio.get_running_loop())
+        stack.callback(directory.stop)
+        directory.subscribe(lambda revision, _: self._metrics.process.control_revision(revision))
+        window = ControlWindow(directory)
+        self._stores = await self._open_stores(stack)
+        signer = Signer(KeyCache(self._open_key))
+        organisations = ground.organisations
+        reports = ReportWriter(
+            directory=window,
+            signer=signer,
+            organisational_domain=organisations.domain,
+            hostname=config.hostname,
+            clock=ground.clock,
+            ids=ground.ids,
+        )
+        relay = self._make_relay(window, signer, reports)
+        relay.start()
+        stack.push_async_callback(relay.drain)
+        threads = ThreadPoolExecutor(_THREADS, "intake")
+        stack.callback(threads.shutdown)
+        intake = Intake(
+            directory=window,
+            stores=self._stores,
+            relay=relay,
+            signer=signer,
+            organisational_domain=organisations.domain,
+            hostname=config.hostname,
+            ceilings=ceilings(config),
+            clock=ground.clock,
+            ids=ground.ids,
+            threads=threads,
+            record_refusal=self._record_refusal,
+            counts=self._metrics.intake,
+        )
+        pool = HashPool(config.auth.hashing_threads)
+        stack.callback(pool.close)
+        authenticator = Authenticator(
+            directory,
+            self._shared.guesses,
+            pool,
+            tag_key=ground.installation.durable_key("credential-tag"),
+            clock=ground.clock,
+            sink=partial(self._record_sign_in, directory),
+        )
+        stack.callback(authenticator.close)
+        await self._serve_metrics(stack)
+        return self._make_server(directory, authenticator, intake)
+
+    async def _open_stores(self, stack: contextlib.AsyncExitStack) -> Mapping[str, QueueStore]:
+        ground, config = self._ground, self._ground.config
+        stores = {}
+        for name, database in ground.locations.items():
+            store = QueueStore(
+                database,
+                ground.blobs(name),
+                name,
+                self._context.incarnation,
+                ground.clock,
+                node=config.node,
+                floor_bytes=config.limits.free_space_bytes + config.limits.message_bytes * 3 // 2,
+            )
+            await store.start()
+            stack.push_async_callback(store.stop)
+            stores[name] = store
+            self._records[name] = Records(store)
+            stack.callback(self._records[name].flush)
+        await recover_dead(stores, config, self._context.dead_incarnations)
+        return stores
+
+    def _make_relay(self, window: ControlWindow, signer: Signer, reports: ReportWriter) -> Relay:
+        ground, config, context = self._ground, self._ground.config, self._context
+        sealer = ground.master_key.sealer("route")
+        return Relay(
+            self._stores,
+            window,
+            signer,
+            ground.return_paths,
+            lambda shard: open_credentials(sealer, shard),
+            Resolver(ServerQuery(config.dns.servers), ground.clock, HostsFile()),
+            self._shared.relays,
+            reports,
+            ground.clock,
+            RelaySettings(
+                hostname=config.hostname,
+                capture_folder=capture_folder(config),
+                run_folder=run_folder(config),
+                incarnation=context.incarnation,
+                own_names=frozenset({config.hostname}),
+                allowed_recipients=frozenset(config.relay.allowed_recipients),
+                port=config.relay.port,
+                ca_file=config.relay.ca_file,
+                process_index=context.number,
+                processes=config.workers,
+            ),
+            metrics=self._metrics.relay,
+        )
+
+    def _make_server(
+        self, directory: Directory, authenticator: Authenticator, intake: Intake
+    ) -> SubmissionServer:
+        ground, config = self._ground, self._ground.config
+        tls = self._shared.tls
+        host = SmtpHost(
+            hostname=config.hostname,
+            limits=session_limits(config),
+            clock=ground.clock,
+            ids=ground.ids,
+            registry=SessionRegistry(ground.clock),
+            log=structlog.get_logger("gateway.edges.submission"),
+            tls=lambda: tls.context if tls is not None else None,
+            metrics=self._metrics.smtp,
+        )
+        edge = SubmissionEdge(
+            host, authenticator, directory, intake, self._shared.connections, self._context.number
+        )
+        sockets = self._context.sockets
+        return SubmissionServer(
+            edge, submission=sockets.get("submission", ()), submissions=sockets.get("submissions", ())
+        )
+
+    def _open_key(self, record: KeyRecord) -> bytes:
+        sealer = self._ground.master_key.sealer("dkim")
+        return sealer.open(
+            record.sealed, tenant=record.tenant_id, table="dkim_keys", row=record.id, column="sealed"
+        )
+
+    def _record_refusal(self, location: str, record: RefusedSubmission) -> None:
+        records = self._records.get(location)
+        if records is not None:
+            records.refused(record)
+
+    def _record_sign_in(self, directory: Directory, entry: SignIn) -> None:
+        found = directory.identity_now(entry.account_id, None)
+        location = found.workspace.location if isinstance(found, Identity) else None
+        records = self._records.get(location or self._ground.config.default_location)
+        if records is not None:
+            records.sign_in(entry)
+
+    async def _serve_metrics(self, stack: contextlib.AsyncExitStack) -> None:
+        for listener in self._context.sockets.get("metrics", ()):
+            server = await serve_metrics(self._metrics, listener)
+            stack.callback(server.close)
+
+    async def _reload_when(self, asked: asyncio.Event, server: SubmissionServer) -> None:
+        while True:
+            await asked.wait()
+            asked.clear()
+            self._reload_certificate()
+            await server.reload()
+            self._context.reloaded()
+            self._log.info("reloaded", process=self._context.incarnation)
+
+    def _reload_certificate(self) -> None:
+        """Take the certificate that the configuration names now; a bad one leaves the old one in force."""
+        try:
+            config = load(self._ground.config.path, os.environ)
+            if self._shared.tls is not None and config.tls is not None:
+                self._shared.tls.reload(config.tls)
+        except (ConfigError, TlsError) as error:
+            self._log.error("reload_refused", reason=str(error))
+
+
+async def recover_dead(stores: Mapping[str, QueueStore], config: Config, dead: tuple[str, ...]) -> None:
+    """Free what dead processes of this node held; their ledgers tell what may have been delivered."""
+    ledgers = {ledger.incarnation: ledger for ledger in dead_ledgers(run_folder(config))}
+    gone = set(dead) & set(ledgers)
+    for incarnation in dead:
+        ledger = ledgers.get(incarnation)
+        marks = {(mark.message_id, mark.n) for mark in ledger.marks} if ledger is not None else None
+        for store in stores.values():
+            await store.recover([incarnation], marks)
+    for incarnation in gone:
+        ledgers[incarnation].forget()
+
+
+def session_limits(config: Config) -> SessionLimits:
+    """The session's limits from the configuration's."""
+    limits = config.limits
+    return SessionLimits(
+        message_octets=limits.message_bytes,
+        recipients=limits.recipients_per_message,
+        errors=limits.errors_per_connection,
+        login_attempts=config.auth.tries_per_connection,
+        commands=limits.commands_per_connection,
+        junk_commands=limits.junk_commands_per_connection,
+        connections=limits.connections_per_process,
+        connections_per_address=limits.connections_per_address,
+        login_seconds=limits.auth_seconds,
+        idle_seconds=limits.idle_seconds,
+        command_seconds=limits.command_seconds,
+        content_octets_per_second=limits.data_bytes_per_second,
+    )
+
+
+def ceilings(config: Config) -> Ceilings:
+    """What no policy raises, from the configuration's limits."""
+    limits = config.limits
+    return Ceilings(
+        header_fields=limits.header_fields,
+        header_bytes=limits.header_bytes,
+        hops=limits.hops,
+        mime_parts=limits.mime_parts,
+        mime_depth=limits.mime_depth,
+    )

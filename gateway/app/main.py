@@ -1,0 +1,58 @@
+"""The entry of the program `gatepost`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from gateway.app.desk import OpenedDesk, status_of, upgrade_all
+from gateway.app.explain import explain
+from gateway.faces.cli.command import spoken_errors
+from gateway.faces.cli.desk import Program
+from gateway.faces.cli.program import build
+from gateway.system.log import configure
+
+
+def main() -> None:
+    """Run the command line."""
+    configure(level="warning", process="cli")
+    program = Program(
+        open=OpenedDesk,
+        serve=_serve,
+        quickstart=_quickstart,
+        check=_check,
+        explain=explain,
+        upgrade=upgrade_all,
+        status=status_of,
+    )
+    build(program)(prog_name="gatepost")
+
+
+def _serve(path: Path) -> int:
+    # Only who serves pays for loading what serves.
+    from gateway.app.serve import serve
+
+    return serve(path)
+
+
+def _quickstart(folder: Path, port_base: int, setup_only: bool) -> int:
+    from gateway.app.demo import quickstart
+
+    with spoken_errors():
+        return quickstart(folder, port_base, setup_only, _say)
+
+
+def _check(path: Path) -> int:
+    from gateway.system.config.check import check_config
+
+    report: Any = check_config(path, os.environ)
+    out = sys.stderr if report.problems else sys.stdout
+    out.write("".join(f"{line}\n" for line in report.lines()))
+    return 2 if report.problems else 0
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
