@@ -12,6 +12,7 @@ from gateway.control.installation.model import MasterKeyRow
 from gateway.control.installation.service import reseal_root
 from gateway.control.installation.vault import note_master_key
 from gateway.control.keys.model import KeyRow
+from gateway.control.keys.sealing import key_place
 from gateway.control.records import Actor
 from gateway.control.shards.model import ShardRow
 from gateway.control.transaction import ControlChange, ControlWrites
@@ -101,7 +102,7 @@ def _reseal(change: ControlChange, master_key: MasterKey) -> int:
     dkim, route = master_key.sealer("dkim"), master_key.sealer("route")
     for key in _sealed_keys(change):
         if not dkim.is_current(key.sealed):
-            place = {"tenant": key.tenant_id, "table": "dkim_keys", "row": key.id, "column": "sealed"}
+            place = key_place(key.tenant_id, key.id)
             key.sealed = dkim.seal(dkim.open(key.sealed, **place), **place)
             change.changed("key", key.id, tenant_id=key.tenant_id)
             count += 1

@@ -22,6 +22,7 @@ from gateway.control.keys.material import (
     record_value,
 )
 from gateway.control.keys.model import KeyRow
+from gateway.control.keys.sealing import key_place
 from gateway.control.lookup import is_id, not_found, own, shown
 from gateway.control.recording import record
 from gateway.control.records import Actor, KeyAlgorithm
@@ -148,9 +149,8 @@ class KeyService:
         """Store a key of a domain or of a shard, sealed to its row."""
         selector = selector or next_selector(change.now, _selectors(change.session, owner.name))
         row_id = change.ids.uuid()
-        sealed = self._vault.sealer(change, "dkim").seal(
-            material.private, tenant=owner.tenant_id, table="dkim_keys", row=row_id, column="sealed"
-        )
+        place = key_place(owner.tenant_id, row_id)
+        sealed = self._vault.sealer(change, "dkim").seal(material.private, **place)
         row = KeyRow(
             id=row_id,
             tenant_id=owner.tenant_id,
