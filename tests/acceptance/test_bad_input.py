@@ -207,7 +207,7 @@ def test_a_policy_with_mistakes_names_each_and_applies_nothing(gateway: Gateway,
 def test_a_wrong_or_missing_master_key_is_refused_with_a_sentence(tmp_path: Path) -> None:
     running = Gateway(tmp_path / "var")
     key = running.folder / "master.key"
-    database = (running.folder / "state/control.db").read_bytes()
+    database = (running.folder / "control.db").read_bytes()
     key.unlink()
     missing = run_program("serve", "--config", running.config)
     assert missing.returncode in (1, 2)
@@ -217,14 +217,14 @@ def test_a_wrong_or_missing_master_key_is_refused_with_a_sentence(tmp_path: Path
     assert wrong.returncode == 1
     assert "master key" in wrong.stderr
     assert "Traceback" not in wrong.stderr
-    assert (running.folder / "state/control.db").read_bytes() == database
+    assert (running.folder / "control.db").read_bytes() == database
 
 
 def test_a_newer_schema_is_refused_and_nothing_touched(tmp_path: Path) -> None:
     import sqlite3
 
     running = Gateway(tmp_path / "var")
-    path = running.folder / "state/control.db"
+    path = running.folder / "control.db"
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE schema_version SET version = 9999, oldest = 9999")
         connection.commit()

@@ -119,9 +119,8 @@ def test_log_lines_name_message_tenant_and_account(gateway: Gateway) -> None:
 def test_no_secret_is_in_files_or_log(gateway: Gateway) -> None:
     gateway.send(plain_message(gateway.address))
     assert gateway.password not in gateway.log_text()
-    state = gateway.folder / "state"
-    for path in state.rglob("*"):
-        if path.is_file():
+    for path in gateway.folder.rglob("*"):
+        if path.is_file() and path.name not in ("quickstart.json", "key.pem"):
             octets = path.read_bytes()
             assert gateway.password.encode() not in octets
             assert b"PRIVATE KEY" not in octets

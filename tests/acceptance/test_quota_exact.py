@@ -19,7 +19,7 @@ def test_exactly_the_limit_is_accepted(tmp_path: Path, kind: str, request: pytes
     running.edit_config(lambda text: text.replace("workers = 2", "workers = 4"))
     if kind == "postgresql":
         url = request.getfixturevalue("postgresql_url")
-        old = f'url = "sqlite:///{running.folder}/state/location.db"'
+        old = f'url = "sqlite:///{running.folder}/location.db"'
         running.edit_config(lambda text: text.replace(old, f'url = "{url}"'))
     document = tmp_path / "capped.toml"
     document.write_text(f'extends = "default"\n[limits.account]\nmessages_per_day = {LIMIT}\n')

@@ -46,7 +46,7 @@ _CAPTURE_SECONDS = 20.0
 CONFIG_TEMPLATE = """\
 # Written by `gatepost quickstart`: a demo on this machine only. conf/gatepost.toml explains every key.
 hostname = "{hostname}"
-state_dir = "{folder}/state"
+state_dir = "{folder}"
 workers = 2
 
 [listen]
@@ -59,11 +59,11 @@ certificate = "{folder}/tls/certificate.pem"
 key = "{folder}/tls/key.pem"
 
 [control]
-url = "sqlite:///{folder}/state/control.db"
+url = "sqlite:///{folder}/control.db"
 
 [locations.default]
-url = "sqlite:///{folder}/state/location.db"
-blobs = "{folder}/state/blobs"
+url = "sqlite:///{folder}/location.db"
+blobs = "{folder}/blobs"
 
 [master_key]
 file = "{folder}/master.key"
@@ -72,7 +72,7 @@ file = "{folder}/master.key"
 zone = "{trial_zone}"
 
 [relay]
-default_route = "capture:{folder}/captured"
+default_route = "capture:"
 """
 
 
@@ -116,7 +116,7 @@ def prepare(folder: Path, port_base: int, parts: Parts) -> dict[str, Any]:
         raise _other_port_base(folder)
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
-    for name in ("state", "captured", "tls"):
+    for name in ("captured", "tls"):
         (folder / name).mkdir(exist_ok=True)
     if not (folder / "tls/key.pem").exists():
         parts.make_certificates(folder / "tls")

@@ -50,7 +50,7 @@ def complete_header(header: HeaderBlock, trace: Trace, message_id_domain: str) -
         seen_id = seen_id or key == b"message-id"
         fields.append(field)
     if not seen_date:
-        fields.append(make_field(b"Date", formatdate(trace.at).encode("ascii")))
+        fields.append(make_field(b"Date", rfc_date(trace.at).encode("ascii")))
     if not seen_id:
         fields.append(make_field(b"Message-ID", f"<{trace.message_id}@{message_id_domain}>".encode()))
     return HeaderBlock(tuple(fields))
@@ -83,7 +83,12 @@ def received_value(trace: Trace) -> bytes:
         lines.append(f"({trace.client.tls})")
     if trace.for_address is not None:
         lines.append(f"for <{trace.for_address}>")
-    return ("\r\n\t".join(lines) + f"; {formatdate(trace.at)}").encode("utf-8")
+    return ("\r\n\t".join(lines) + f"; {rfc_date(trace.at)}").encode("utf-8")
+
+
+def rfc_date(at: float) -> str:
+    """A date field's value in UTC (RFC 5322 §3.3): `-0000` would say that the zone is not known."""
+    return formatdate(at)[:-5] + "+0000"
 
 
 def only_recipient(addresses: Sequence[str]) -> str | None:
