@@ -178,14 +178,17 @@ class Claimer:
         parameters = {"now": now, "most": _MOST_MOVED}
         return connection.execute(self._statements.promote, parameters).rowcount
 
-    def move(self, connection: Connection, picks: Picks, now: float) -> None:
-        """Park what is closed, resume what no longer is."""
+    def park(self, connection: Connection, picks: Picks, now: float) -> None:
+        """Park what is closed."""
         names = ("why", "tenant_id", "stream", "shard_id")
         for key in dict.fromkeys(picks.park):
             values = dict(zip(names, key, strict=True))
             connection.execute(self._statements.park, {**values, "now": now, "most": _MOST_MOVED})
-        for resumed in picks.resume:
-            values = dict(zip(("parked", "shard_id", "tenant_id"), resumed, strict=True))
+
+    def resume(self, connection: Connection, picks: Picks, now: float) -> None:
+        """Make ready what was parked and is closed no longer."""
+        for key in picks.resume:
+            values = dict(zip(("parked", "shard_id", "tenant_id"), key, strict=True))
             connection.execute(self._statements.resume, {**values, "now": now, "most": _MOST_MOVED})
 
     def claim(self, connection: Connection, rows: Iterable[tuple[str, int]], now: float) -> list[Delivery]:

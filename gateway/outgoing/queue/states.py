@@ -73,7 +73,7 @@ TRANSITIONS: Mapping[Step, tuple[frozenset[State | None], frozenset[State]]] = M
         Step.BOUNCED: (frozenset(TAKEN), frozenset({State.BOUNCED})),
         Step.EXPIRED: (frozenset(TAKEN), frozenset({State.EXPIRED})),
         Step.HAND_BACK: (frozenset(TAKEN), frozenset({State.READY})),
-        Step.PARK: (frozenset({State.READY, State.WAITING}), frozenset({State.WAITING})),
+        Step.PARK: (frozenset({State.READY}), frozenset({State.WAITING})),
         Step.RESUME: (frozenset({State.WAITING}), frozenset({State.READY})),
         Step.RECOVER: (frozenset(TAKEN), frozenset({State.READY})),
         Step.RETRY: (frozenset({State.SCHEDULED, State.WAITING}), frozenset({State.READY})),

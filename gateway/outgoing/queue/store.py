@@ -170,10 +170,10 @@ class QueueStore:
         async with self._picking:
             loop = asyncio.get_running_loop()
             picks = await loop.run_in_executor(self._threads, pick)
-            if picks.due:
-                await self.run(lambda c: self._claimer.promote(c, self._clock.now()), guarded=False)
+            if picks.due or picks.resume:
+                await self.run(partial(self._make_ready, picks), guarded=False)
                 picks = await loop.run_in_executor(self._threads, pick)
-            if not (picks.rows or picks.park or picks.resume):
+            if not (picks.rows or picks.park):
                 return []
             run = Run(self._future(), partial(self._take, picks), guarded=False)
             run.undo = partial(self._give_back, picks)
@@ -286,9 +286,14 @@ class QueueStore:
         with self._database.read() as connection:
             return self._picker.pick(connection, limit, closed, skip_tenants, self._clock.now())
 
+    def _make_ready(self, picks: Picks, connection: Connection) -> None:
+        now = self._clock.now()
+        self._claimer.promote(connection, now)
+        self._claimer.resume(connection, picks, now)
+
     def _take(self, picks: Picks, connection: Connection) -> list[Delivery]:
         now = self._clock.now()
-        self._claimer.move(connection, picks, now)
+        self._claimer.park(connection, picks, now)
         return self._claimer.claim(connection, picks.rows, now)
 
     def _give_back(self, picks: Picks, connection: Connection) -> None:

@@ -10,7 +10,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from gateway.outgoing.queue import Delivery, NewMessage, NewRecipient, Outcome, OutcomeKind, QueueStore, tables
+from gateway.outgoing.queue import (
+    Delivery,
+    NewMessage,
+    NewRecipient,
+    Outcome,
+    OutcomeKind,
+    QueueStore,
+    tables,
+)
 from gateway.outgoing.signing import Signatures
 from gateway.system.blobs import LocalBlobs
 from gateway.system.clock import Clock, ManualClock
