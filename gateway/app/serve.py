@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -42,8 +43,6 @@ def serve(path: Path) -> int:
     except TlsError as error:
         log.error("not_started", reason=str(error))
         return EXIT_FAILED
-    if not _prepare_in_child(config):
-        return EXIT_FAILED
     supervisor = Supervisor(
         config,
         (
@@ -54,6 +53,7 @@ def serve(path: Path) -> int:
         clock=SystemClock(),
         token=lambda: secrets.token_hex(8),
         environ=os.environ,
+        prepare=partial(_prepare, config),
         shared=shared,
         on_exit=shared.forget_process,
     )
@@ -79,20 +79,8 @@ def _shared(config: Config) -> Shared:
     )
 
 
-def _prepare_in_child(config: Config) -> bool:
-    """Bring schemas and first rows up to date, in a child, so that we hold no database ourselves."""
-    child = os.fork()
-    if child == 0:
-        status = EXIT_FAILED
-        try:
-            status = _prepare(config)
-        finally:
-            os._exit(status)
-    _, status = os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(status) == 0
-
-
 def _prepare(config: Config) -> int:
+    """Bring schemas and first rows up to date. Runs in a child: the supervisor holds no database."""
     log = structlog.get_logger("gateway.app")
     try:
         make_folders(config)

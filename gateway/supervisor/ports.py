@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gateway.supervisor.places import Place
-from gateway.supervisor.sockets import check_free, listen
 from gateway.system.config import Endpoint
+from gateway.system.ports import check_free, listen
 
 
 def open_ports(places: Sequence[Place], activated: Mapping[str, Sequence[socket.socket]], log: Any) -> None:
     """Give every place its sockets: systemd's, shared by all, where their name is a role; else its own.
 
-    All ports are checked before one is opened. Raises StartError.
+    All ports are checked before one is opened. Raises PortError.
     """
     wanted = {endpoint for place in places for role, endpoint in _wanted(place) if role not in activated}
     usable = set(check_free(sorted(wanted)))

@@ -25,6 +25,7 @@ from gateway.supervisor.ports import open_ports
 from gateway.system.clock import Clock
 from gateway.system.config import Config, ConfigError, merged
 from gateway.system.notify import ServiceManager, activated_sockets
+from gateway.system.ports import PortError
 
 EXIT_FAILED = 1
 EXIT_CONFIGURATION = 2
@@ -37,6 +38,8 @@ class Supervisor:
     """Runs the processes of one node until SIGTERM.
 
     `load` reads the configuration again (SIGHUP); `token` makes an unguessable word for an incarnation;
+    `prepare` runs once in a child before all others, with the ports and the state folder ours and the
+    privileges dropped: what it gives other than 0 ends the start;
     `shared` is handed to every child (memory they share, made by the caller before); `on_exit` is told
     the number of a place whose process died, before its next one starts.
     """
@@ -50,6 +53,7 @@ class Supervisor:
         clock: Clock,
         token: Callable[[], str],
         environ: MutableMapping[str, str],
+        prepare: Callable[[], int] = lambda: 0,
         shared: object = None,
         on_exit: Callable[[int], None] = lambda _: None,
     ) -> None:
@@ -57,6 +61,7 @@ class Supervisor:
         self._load = load
         self._clock = clock
         self._token = token
+        self._prepare = prepare
         self._shared = shared
         self._on_exit = on_exit
         self._environ = environ
@@ -85,9 +90,11 @@ class Supervisor:
                 drop_privileges(self._config.user, self._state)
             elif os.geteuid() == 0:
                 self._log.warning("running_as_root", fix="set `user` in the configuration")
-        except StartError as error:
+        except (StartError, PortError) as error:
             self._log.error("start_failed", detail=error.detail, fix=error.fix)
             return EXIT_FAILED
+        if (status := self._prepared()) != 0:
+            return status
         self._adopt_dead()
         self._log.info("starting", processes=len(self._places), descriptors=raise_descriptor_limit())
         self._take_signals()
@@ -98,6 +105,22 @@ class Supervisor:
             return self._serve()
         finally:
             self._state.close()
+
+    def _prepared(self) -> int:
+        """Run `prepare` in a child, so that nothing it opens or starts stays here; gives its status."""
+        parent = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            status = EXIT_FAILED
+            try:
+                childside.become_child(parent)
+                status = self._prepare()
+            except BaseException:  # noqa: BLE001 - whatever ended it, the log must say it
+                self._log.exception("start_failed", detail="preparing failed", fix="see the traceback")
+            finally:
+                os._exit(status)
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        return status if status >= 0 else EXIT_FAILED
 
     def _adopt_dead(self) -> None:
         """What an earlier serve left is freed by the first process of the kind."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,13 +48,26 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
 
     Raises ConfigError with every mistake.
     """
+    return load_located(path, environ).config
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A configuration, and a way to point at the place of each of its keys."""
+
+    config: Config
+    problem: Callable[[KeyPath, str], Problem]
+
+
+def load_located(path: Path | None, environ: Mapping[str, str]) -> Located:
+    """As `load`, for those who look further. Raises ConfigError."""
     file = (path or Path(environ.get("GATEPOST_CONFIG") or DEFAULT_PATH)).absolute()
     document = _read(file)
     reading = _Reading(document, file.parent, environ)
     config = reading.config(file)
     if config is None or reading.problems:
         raise ConfigError(tuple(sorted(reading.problems, key=lambda problem: (problem.file, problem.line))))
-    return config
+    return Located(config, reading.problem)
 
 
 def _read(file: Path) -> TomlDocument:
@@ -94,7 +108,7 @@ class _Reading:
         if self.problems:
             return None
         config = self._put_together(file, top, sections, locations)
-        self.problems += [self._problem(path, message) for path, message in disagreements(config)]
+        self.problems += [self.problem(path, message) for path, message in disagreements(config)]
         return config
 
     # --- tables and keys ---
@@ -166,9 +180,9 @@ class _Reading:
     # --- problems ---
 
     def _report(self, path: KeyPath, message: str) -> None:
-        self.problems.append(self._problem(path, message))
+        self.problems.append(self.problem(path, message))
 
-    def _problem(self, path: KeyPath, message: str) -> Problem:
+    def problem(self, path: KeyPath, message: str) -> Problem:
         """A problem where the value came from."""
         override: Override | None = self._overrides.get(path)
         if override is not None:

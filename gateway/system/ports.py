@@ -7,17 +7,25 @@ import socket
 from collections.abc import Iterable
 from pathlib import Path
 
-from gateway.supervisor.errors import StartError
 from gateway.system.config import Endpoint
 
 BACKLOG = 4_096
 _LISTENING = "0A"
 
 
+class PortError(Exception):
+    """Addresses cannot be opened: `detail` says which and why, `fix` what to do."""
+
+    def __init__(self, detail: str, fix: str) -> None:
+        super().__init__(f"{detail}; {fix}")
+        self.detail = detail
+        self.fix = fix
+
+
 def check_free(endpoints: Iterable[Endpoint]) -> tuple[Endpoint, ...]:
     """The addresses that can be opened: all but `[::]` on a machine without IPv6.
 
-    Raises StartError naming every one that cannot.
+    Raises PortError naming every one that cannot.
     """
     usable, troubles = [], []
     for endpoint in dict.fromkeys(endpoints):
@@ -30,17 +38,17 @@ def check_free(endpoints: Iterable[Endpoint]) -> tuple[Endpoint, ...]:
             troubles.append(_trouble(endpoint, error))
     if troubles:
         details, fixes = zip(*troubles, strict=True)
-        raise StartError("; ".join(details), "; ".join(dict.fromkeys(fixes)))
+        raise PortError("; ".join(details), "; ".join(dict.fromkeys(fixes)))
     return tuple(usable)
 
 
 def listen(endpoint: Endpoint) -> socket.socket:
-    """A listening socket that others may stand beside (SO_REUSEPORT). Raises StartError."""
+    """A listening socket that others may stand beside (SO_REUSEPORT). Raises PortError."""
     try:
         bound = _bound(endpoint, shared=True)
         bound.listen(BACKLOG)
     except OSError as error:
-        raise StartError(*_trouble(endpoint, error)) from error
+        raise PortError(*_trouble(endpoint, error)) from error
     bound.setblocking(False)
     return bound
 
