@@ -209,7 +209,7 @@ class Chaos:
         code, reply = session.data(header + body)
         if code == 250:
             with self._lock:
-                self._acknowledged[number] = reply.decode().split()[4]
+                self._acknowledged[number] = reply.decode().split()[3]
         elif code in (421, 451):
             raise smtplib.SMTPServerDisconnected(reply.decode())
         else:

@@ -126,7 +126,7 @@ def database_dialect(request: pytest.FixtureRequest) -> str:
 def make_database_url(
     database_dialect: str, tmp_path: Path, database_templates: Templates, request: pytest.FixtureRequest
 ) -> Iterator[MakeUrl]:
-    """A function: `make(name)` makes an empty database of this run's dialect, `make(name, "control")` a full one."""
+    """A function: `make(name)` makes an empty database, `make(name, "control")` one with that schema."""
     made: list[str] = []
 
     def make(name: str, which: str | None = None) -> str:

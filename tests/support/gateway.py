@@ -235,7 +235,7 @@ def submit(client: smtplib.SMTP, message: bytes, recipients: tuple[str, ...], se
     code, reply = client.data(message)
     if code != 250:
         raise smtplib.SMTPResponseException(code, reply)
-    return reply.decode().split()[4]
+    return reply.decode().split()[3]
 
 
 def plain_message(

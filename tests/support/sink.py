@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import ssl
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -78,10 +77,7 @@ class Sink:
     async def start(self, port: int = 0) -> Sink:
         """Listen."""
         loop = asyncio.get_running_loop()
-        context = self.script.tls if self.script.implicit_tls else None
-        self._server = await loop.create_server(
-            lambda: Session(self), self.host, port, ssl=context, backlog=512
-        )
+        self._server = await loop.create_server(lambda: Session(self), self.host, port, backlog=512)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -150,12 +146,22 @@ class Session(asyncio.Protocol):
         sink.most_open = max(sink.most_open, sink.open)
         sink.peers.append(str(transport.get_extra_info("peername")[0]))
         self._number = sink.connections
-        self._is_tls = self._script.implicit_tls
-        self._answer("GREETING", "", "220 sink.test ESMTP")
-        self._flush()
+        if self._script.implicit_tls:
+            self._upgrading = asyncio.get_running_loop().create_task(self._upgrade())
+        else:
+            self._greet()
         sink.changed()
 
+    def _greet(self) -> None:
+        self._answer("GREETING", "", "220 sink.test ESMTP")
+        self._flush()
+
     def connection_lost(self, exc: Exception | None) -> None:
+        # A TLS transport that its peer has closed warns unless it is closed here too.
+        self._transport.close()
+        self._forget()
+
+    def _forget(self) -> None:
         if self in self._sink._sessions:
             self._sink._sessions.discard(self)
             self._sink.open -= 1
@@ -176,6 +182,10 @@ class Session(asyncio.Protocol):
 
     def cut(self) -> None:
         self._transport.abort()
+        if self._upgrading is not None:
+            # uvloop does not tell a handshake that its transport is gone.
+            self._upgrading.cancel()
+            self._forget()
 
     def reply(self, text: str) -> None:
         """Write a reply now."""
@@ -312,11 +322,20 @@ class Session(asyncio.Protocol):
     async def _upgrade(self) -> None:
         loop = asyncio.get_running_loop()
         assert self._script.tls is not None
-        with contextlib.suppress(OSError):
-            self._transport = await loop.start_tls(  # type: ignore[assignment]
-                self._transport, self, self._script.tls, server_side=True
-            )
+        plain = self._transport
+        try:
+            upgraded = await loop.start_tls(plain, self, self._script.tls, server_side=True)
+        except OSError:
+            upgraded = None
+        if upgraded is None:
+            # The loop tells nobody that a connection ended in its handshake.
+            plain.abort()
+            self._forget()
+        else:
+            self._transport = upgraded
             self._is_tls = True
+            if self._script.implicit_tls:
+                self._greet()
         self._upgrading = None
 
 

@@ -21,7 +21,7 @@ _LONGEST_LABEL = 63
 _CONFUSABLE_SCRIPTS = ("LATIN", "GREEK", "CYRILLIC", "ARMENIAN", "CHEROKEE")
 
 
-def parse_name(text: str, *, what: str = "domain") -> str:
+def parse_name(text: str, *, what: str = "domain", fewest_labels: int = 2) -> str:
     """A full name in lower-case A-labels. Raises Invalid with the reason (RFC 1035 §2.3.1, RFC 5891)."""
     problem = _problem_before(text)
     if problem is not None:
@@ -30,7 +30,7 @@ def parse_name(text: str, *, what: str = "domain") -> str:
         name = to_ascii(text)
     except DomainError as error:
         raise _refused(text, what, str(error)) from None
-    problem = _problem(name)
+    problem = _problem(name, fewest_labels)
     if problem is not None:
         raise _refused(text, what, problem)
     return name
@@ -90,7 +90,7 @@ def _problem_before(text: str) -> str | None:
     return "it is an IP address, not a name"
 
 
-def _problem(name: str) -> str | None:
+def _problem(name: str, fewest_labels: int) -> str | None:
     """What is wrong with a name in A-labels."""
     if len(name) > _LONGEST_NAME:
         return f"it has {len(name)} octets; names end at {_LONGEST_NAME}"
@@ -106,7 +106,7 @@ def _problem(name: str) -> str | None:
                 return problem
     if labels[-1].isdigit():
         return "its last label is a number"
-    if len(labels) < 2:
+    if len(labels) < fewest_labels:
         return "it has one label only; a full name has two at least"
     return None
 

@@ -50,7 +50,7 @@ def clean_patterns(patterns: Sequence[str]) -> list[str]:
     clean = []
     for pattern in patterns:
         star, rest = ("*.", pattern[2:]) if pattern.startswith("*.") else ("", pattern)
-        clean.append(star + parse_name(rest, what="pattern"))
+        clean.append(star + parse_name(rest, what="pattern", fewest_labels=1 if star else 2))
     words = sorted(set(clean))
     if len(words) > _MOST_PATTERNS:
         raise Invalid(

@@ -36,7 +36,9 @@ class SubmissionServer:
     ) -> None:
         """Raises ValueError if there is a socket for TLS but no certificate."""
         if submissions and edge.host.tls() is None:
-            raise ValueError("the TLS port (submissions) needs a certificate: set certificate and key in [tls]")
+            raise ValueError(
+                "the TLS port (submissions) needs a certificate: set certificate and key in [tls]"
+            )
         self._edge = edge
         self._submission = tuple(submission)
         self._submissions = tuple(submissions)

@@ -136,6 +136,7 @@ class Channel(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
+        self._transport.close()
         self._lose("the connection was lost" if exc is None else f"the connection was lost: {exc}")
         if self.when_lost is not None:
             self.when_lost()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import os
 import socket
 import ssl
 from collections.abc import Callable
@@ -234,8 +235,9 @@ async def _log_in(client: aiosmtplib.SMTP, endpoint: Endpoint, credentials: Cred
 
 
 def _as_failure(endpoint: Endpoint, error: Exception) -> ConnectFailed:
-    if isinstance(error, ssl.SSLError):
-        return ConnectFailed(endpoint, _TLS_TROUBLE, f"TLS failed: {_words(error)}")
+    tls_error = error if isinstance(error, ssl.SSLError) else error.__cause__
+    if isinstance(tls_error, ssl.SSLError):
+        return ConnectFailed(endpoint, _TLS_TROUBLE, f"TLS failed: {_words(tls_error)}")
     if isinstance(error, aiosmtplib.SMTPConnectResponseError):
         return ConnectFailed(endpoint, _LOST, f"it greeted with {_words(error)}")
     if isinstance(error, aiosmtplib.SMTPHeloError):
@@ -252,7 +254,7 @@ def _words(error: Exception) -> str:
 
 
 def _os_words(error: OSError) -> str:
-    return error.strerror or str(error) or type(error).__name__
+    return os.strerror(error.errno) if error.errno else str(error) or type(error).__name__
 
 
 def _is_loopback(address: str) -> bool:

@@ -156,6 +156,6 @@ def sqlite_note(version: tuple[int, ...]) -> str:
     if repaired:
         return f"SQLite {name}"
     return (
-        f"SQLite {name} has the WAL-reset bug (repaired in 3.44.6, 3.50.7, 3.51.3); the gateway's own file lock keeps "
+        f"SQLite {name} has the WAL-reset bug (repaired in 3.44.6, 3.50.7, 3.51.3); our own file lock keeps "
         "writers and checkpoints apart, so do not write to its databases with other programs while it serves"
     )

@@ -309,27 +309,27 @@ class TestServiceManager:
         with socket.socket() as listening:
             listening.bind(("127.0.0.1", 0))
             listening.listen()
-            port = listening.getsockname()[1]
-            node.environment |= {"LISTEN_FDS": "1", "LISTEN_FDNAMES": "submission"}
-
-            # The variable must hold the pid of the process itself, so a shell sets it and becomes it.
-            node.process = self.activated(node, listening)
+            self.activate(node, listening)
             node.ready()
-            node.port = port
-            told = node.ask()
-            os.kill(told["pid"], signal.SIGKILL)
-            assert node.ask()["pid"] != told["pid"]
-            node.signal(signal.SIGTERM)
-            assert node.wait() == 0
+            node.port = listening.getsockname()[1]
+        told = node.ask()
+        os.kill(told["pid"], signal.SIGKILL)
+        assert node.ask()["pid"] != told["pid"]
+        node.signal(signal.SIGTERM)
+        assert node.wait() == 0
 
     @staticmethod
-    def activated(node: Node, listening: socket.socket) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "tests.integration.supervisor.program", str(node.config), "mail=2"]
-        script = f'exec 3<&{listening.fileno()} {listening.fileno()}<&-; LISTEN_PID=$$ exec "$@"'
+    def activate(node: Node, listening: socket.socket) -> None:
+        """Hand over a socket as descriptor 3; the variable must hold the pid of the program itself."""
+        become = (
+            "import os, sys; os.dup2(int(sys.argv[1]), 3); os.environ['LISTEN_PID'] = str(os.getpid());"
+            "os.execv(sys.executable, [sys.executable, '-m', *sys.argv[2:]])"
+        )
+        program = ["tests.integration.supervisor.program", str(node.config), "mail=2"]
         with node.log_path.open("ab") as log:
-            return subprocess.Popen(
-                ["sh", "-c", script, "sh", *command],
+            node.process = subprocess.Popen(
+                [sys.executable, "-c", become, str(listening.fileno()), *program],
                 stderr=log,
-                env=node.environment,
+                env=node.environment | {"LISTEN_FDS": "1", "LISTEN_FDNAMES": "submission"},
                 pass_fds=[listening.fileno()],
             )

@@ -77,9 +77,9 @@ def test_plans(control_services: ControlServices) -> None:
 
 def test_a_plan_that_its_own_workspaces_exceed_is_refused(control_services: ControlServices) -> None:
     control_services.tenants.create(OPERATOR, "acme")
-    control_services.workspaces.create(OPERATOR, "main", tenant="acme", policy="default")
-    with pytest.raises(Conflict, match="plan free"):
-        control_services.tenants.update(OPERATOR, "acme", plan="free")
+    control_services.workspaces.create(OPERATOR, "main", tenant="acme", policy="bulk")
+    with pytest.raises(Conflict, match="plan trial"):
+        control_services.tenants.update(OPERATOR, "acme", plan="trial")
     assert control_services.tenants.show(OPERATOR, "acme").plan == "standard"
 
 
