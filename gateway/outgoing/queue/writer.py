@@ -158,8 +158,8 @@ class Writer:
                 blobs = list(self._doubts.resolve(connection))
                 blobs += self._transaction.execute(connection, batch, now, singly=singly)
                 done = True
-        except DatabaseBusy:
-            raise
+        except (DatabaseBusy, DatabaseFull):
+            raise  # certainly rolled back
         except DatabaseAway:
             if done:
                 self._doubts.remember(batch)

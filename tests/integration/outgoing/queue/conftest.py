@@ -1,0 +1,19 @@
+"""Fixtures of the queue's tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.system.database import Database
+from tests.support.databases import Templates
+
+
+@pytest.fixture
+def sqlite_location(tmp_path: Path, database_templates: Templates) -> Iterator[Database]:
+    """A location's database on SQLite, for what only SQLite does."""
+    url = database_templates.sqlite("location", tmp_path / "location.db")
+    with Database.open(url, purpose="default") as database:
+        yield database
