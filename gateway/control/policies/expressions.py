@@ -237,6 +237,9 @@ class _Parser:
         if character in "^$":
             end = self._new([])
             return self._new([end], at=character), end
+        folded = character.casefold()
+        if len(folded) > 1:
+            return self._row(folded)  # the sharp s, ligatures
         return self._one(self._matcher(character))
 
     def _group(self) -> tuple[int, int]:
@@ -296,6 +299,14 @@ class _Parser:
                 raise self._error(f"a range {low}-{high} that is not in order")
             return _range(low, high)
         return _literal(low)
+
+    def _row(self, text: str) -> tuple[int, int]:
+        start = end = self._new([])
+        for character in text:
+            first, last = self._one(_literal(character))
+            self._states[end].out.append(first)
+            end = last
+        return start, end
 
     def _one(self, matcher: Matcher) -> tuple[int, int]:
         end = self._new([])

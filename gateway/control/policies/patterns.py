@@ -92,7 +92,7 @@ def parse_glob(text: str) -> Glob:
             pieces[-1].append(_character_class(part[0]))
             position = part.end() - 1
         else:
-            pieces[-1].append(re.escape(character.casefold()[:1] or character))
+            pieces[-1].extend(map(re.escape, character.casefold()))
         position += 1
     # Stars in a row leave empty pieces between them; they say nothing.
     inner = [piece for piece in pieces[1:-1] if piece]
