@@ -95,8 +95,12 @@ def _folders(config: Config) -> Iterator[tuple[KeyPath, str]]:
     for key, url in _urls(config):
         if url.startswith("sqlite:"):
             wanted.append((key, Path(url.removeprefix("sqlite:///")).parent))
+    seen: set[Path] = set()
     for key, folder in wanted:
         nearest = next(one for one in (folder, *folder.parents) if one.exists())
+        if nearest in seen:
+            continue
+        seen.add(nearest)
         if not nearest.is_dir():
             yield key, f"{nearest} is not a folder; name another place"
         elif not os.access(nearest, os.W_OK | os.X_OK):

@@ -12,12 +12,12 @@ from typing import Any
 from gateway.system.config.model import Endpoint
 from gateway.system.toml_lines import did_you_mean
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", re.ASCII)
 _SIZE_UNITS = {
     "": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12,
     "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40,
 }  # fmt: skip
-_DURATION_PART = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d)")
+_DURATION_PART = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d)", re.ASCII)
 _DURATION_UNITS = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400}
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOST_NAME = re.compile(rf"(?=.{{1,253}}\Z)(?:{_LABEL}\.)+{_LABEL}")
@@ -183,7 +183,9 @@ def os_path(text: str, folder: Path) -> str:
     """`text` as an absolute path, relative ones below `folder`, `..` resolved by name. Raises Mistake."""
     if "\0" in text:
         raise Mistake("a path has no NUL octet")
-    return str((folder / Path(text).expanduser()).absolute())
+    if text.startswith("~"):
+        raise Mistake("~ is not understood here; write the whole path")
+    return str((folder / text).absolute())
 
 
 def text(pattern: re.Pattern[str], advice: str, *, lower: bool = False) -> Kind:
