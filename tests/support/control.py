@@ -35,6 +35,15 @@ SETTINGS = ControlSettings(
 MakeServices = Callable[..., ControlServices]
 
 
+class TickingClock(ManualClock):
+    """A clock that goes on by a millisecond whenever it is read, so that ids sort as they were made."""
+
+    def now(self) -> float:
+        """Seconds since 1970-01-01T00:00Z."""
+        self.advance(0.001)
+        return super().now()
+
+
 @functools.cache
 def cached_key(algorithm: KeyAlgorithm, bits: int) -> KeyMaterial:
     """One real key of each kind a process: making RSA keys is slow, and most tests do not look at them."""
@@ -60,7 +69,7 @@ def make_services() -> Iterator[MakeServices]:
             lookup: TxtLookup | None = None,
         ) -> ControlServices:
             database = stack.enter_context(Database.open(url, purpose="control"))
-            clock = clock or ManualClock()
+            clock = clock or TickingClock()
             return ControlServices.open(
                 database, master_key, settings, clock, IdSource(clock), lookup=lookup, make_key=cached_key
             )

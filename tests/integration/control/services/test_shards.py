@@ -1,0 +1,174 @@
+"""Shards and source addresses: places, routes, states, who sends from where."""
+
+from __future__ import annotations
+
+import pytest
+import sqlalchemy as sa
+
+from gateway.control.errors import Conflict, Forbidden, Invalid, NotFound
+from gateway.control.records import ShardRecord
+from gateway.control.services import ControlServices
+from gateway.control.settings import ControlSettings
+from gateway.control.shards.model import ShardRow
+from gateway.control.shards.route import Credentials, open_credentials
+from tests.support.control import MASTER_KEY, OPERATOR, SETTINGS, MakeServices, limited
+
+
+@pytest.fixture
+def services(control_services: ControlServices) -> ControlServices:
+    for name in ("acme", "globex"):
+        control_services.tenants.create(OPERATOR, name)
+        control_services.domains.add(OPERATOR, f"{name}.test", tenant=name)
+        control_services.domains.mark_verified(OPERATOR, f"{name}.test", "a test")
+    return control_services
+
+
+def test_a_shard(services: ControlServices) -> None:
+    shard = services.shards.create(
+        OPERATOR, "S1.Acme.Test", tenant="acme", route="smtp://relay.test", streams=["marketing"], weight=3
+    )
+    assert (shard.name, shard.domain, shard.route) == ("s1.acme.test", "acme.test", "smtp://relay.test:25")
+    assert (shard.streams, shard.weight, shard.state, shard.sign) == (("marketing",), 3, "active", False)
+    with pytest.raises(Conflict, match="already"):
+        services.shards.create(OPERATOR, "s1.acme.test", tenant="globex")
+
+
+def test_its_place_must_be_the_tenants(services: ControlServices) -> None:
+    for name in ("s1.globex.test", "globex.test", "s1.globex.trial.gatepost.test", "s1.mx.gatepost.test"):
+        with pytest.raises(Conflict, match="not this tenant's"):
+            services.shards.create(OPERATOR, name, tenant="acme")
+    with pytest.raises(Conflict, match="never mix"):
+        services.shards.create(OPERATOR, "test.acme.test", tenant="acme", environment="staging")
+    assert services.shards.create(OPERATOR, "mail.elsewhere.test", tenant="acme").domain is None
+
+
+def test_states(services: ControlServices) -> None:
+    services.shards.create(OPERATOR, "s1.acme.test", tenant="acme")
+    assert services.shards.pause(OPERATOR, "s1.acme.test").state == "paused"
+    with pytest.raises(Conflict):
+        services.shards.pause(OPERATOR, "s1.acme.test")
+    assert services.shards.resume(OPERATOR, "s1.acme.test").state == "active"
+    assert services.shards.retire(OPERATOR, "s1.acme.test").state == "retired"
+    with pytest.raises(Conflict):
+        services.shards.resume(OPERATOR, "s1.acme.test")
+
+
+def test_credentials_of_a_route_are_sealed_and_never_shown(services: ControlServices) -> None:
+    made = services.shards.create(
+        OPERATOR, "s1.acme.test", tenant="acme", route="smtps://user%40x:p%3Ass-w0rd@relay.test"
+    )
+    assert (made.route, made.has_credentials) == ("smtps://relay.test:465", True)
+    with services.writes.view() as session:
+        row = session.get_one(ShardRow, made.id)
+        everything = [
+            str(value)
+            for table in ShardRow.metadata.sorted_tables
+            for found in session.execute(sa.select(table))
+            for value in found
+        ]
+    assert not any("p:ss-w0rd" in text or "p%3Ass" in text or "user@x" in text for text in everything)
+    record = ShardRecord(
+        id=row.id,
+        name=row.name,
+        tenant_id=row.tenant_id,
+        environment="production",
+        route=row.route,
+        weight=1,
+        streams=frozenset(),
+        state="active",
+        source=None,
+        sign=False,
+        created_at=0.0,
+        route_credentials=row.route_sealed,
+    )
+    credentials = open_credentials(MASTER_KEY.sealer("route"), record)
+    assert credentials == Credentials("user@x", "p:ss-w0rd")
+    assert "ss-w0rd" not in repr(credentials)
+    assert services.shards.route(OPERATOR, "s1.acme.test", "mx").has_credentials is False
+
+
+def test_test_mail_never_leaves_unless_the_operator_lists_who_may_get_it(
+    services: ControlServices, control_url: str, make_services: MakeServices
+) -> None:
+    services.shards.create(OPERATOR, "test.elsewhere.test", tenant="acme", environment="staging")
+    for route in ("mx", "smtp://relay.test"):
+        with pytest.raises(Forbidden, match="never leaves"):
+            services.shards.route(OPERATOR, "test.elsewhere.test", route)
+    assert services.shards.route(OPERATOR, "test.elsewhere.test", "capture:/x").route == "capture:/x"
+    allowing = ControlSettings(hostname=SETTINGS.hostname, trial_zone=SETTINGS.trial_zone, may_leave=True)
+    assert (
+        make_services(control_url, settings=allowing)
+        .shards.route(OPERATOR, "test.elsewhere.test", "mx")
+        .route
+        == "mx"
+    )
+
+
+def test_a_shard_that_signs_has_a_key(services: ControlServices) -> None:
+    shard = services.shards.create(OPERATOR, "s1.acme.test", tenant="acme", sign=True)
+    keys = [key for key in services.keys.list(OPERATOR) if key.domain == "s1.acme.test"]
+    assert shard.sign
+    assert [key.state for key in keys] == ["active"]
+    assert services.shards.update(OPERATOR, shard.id, sign=False).sign is False
+    services.shards.update(OPERATOR, shard.id, sign=True)
+    states = [key.state for key in services.keys.list(OPERATOR) if key.domain == "s1.acme.test"]
+    assert states == ["retiring", "active"]
+
+
+def test_updating(services: ControlServices) -> None:
+    services.shards.create(OPERATOR, "s1.acme.test", tenant="acme")
+    changed = services.shards.update(OPERATOR, "s1.acme.test", weight=7, streams=["b", "a", "b"])
+    assert (changed.weight, changed.streams) == (7, ("a", "b"))
+    for bad in ({"weight": 0}, {"weight": 1001}, {"streams": ["A B"]}):
+        with pytest.raises(Invalid):
+            services.shards.update(OPERATOR, "s1.acme.test", **bad)  # type: ignore[arg-type]
+
+
+def test_sources_are_taken_by_rule(services: ControlServices) -> None:
+    services.sources.create(OPERATOR, helo="one.gatepost.test", ipv4="192.0.2.1")
+    services.sources.create(OPERATOR, helo="two.gatepost.test", ipv4="192.0.2.2")
+    services.sources.create(OPERATOR, helo="vip.gatepost.test", ipv6="2001:DB8::1", plans=["enterprise"])
+    taken = [services.shards.create(OPERATOR, f"s{n}.acme.test", tenant="acme").source for n in range(4)]
+    assert taken == ["one.gatepost.test", "two.gatepost.test", "one.gatepost.test", "two.gatepost.test"]
+    retired = services.sources.retire(OPERATOR, "one.gatepost.test")
+    assert (retired.state, retired.shards) == ("retired", 0)
+    assert {one.source for one in services.shards.list(OPERATOR, tenant="acme") if one.source} == {
+        "two.gatepost.test"
+    }
+    assert services.sources.show(OPERATOR, "vip.gatepost.test").ipv6 == "2001:db8::1"
+
+
+@pytest.mark.parametrize(
+    "option",
+    [{}, {"ipv4": "2001:db8::1"}, {"ipv4": "300.1.1.1"}, {"ipv6": "::"}, {"ipv4": "224.0.0.1"}],
+)
+def test_addresses_that_cannot_be_sources(services: ControlServices, option: dict[str, str]) -> None:
+    with pytest.raises(Invalid):
+        services.sources.create(OPERATOR, helo="one.gatepost.test", **option)
+
+
+def test_a_source_is_named_once(services: ControlServices) -> None:
+    services.sources.create(OPERATOR, helo="one.gatepost.test", ipv4="192.0.2.1")
+    with pytest.raises(Conflict):
+        services.sources.create(OPERATOR, helo="one.gatepost.test", ipv4="192.0.2.9")
+    with pytest.raises(Conflict):
+        services.sources.create(OPERATOR, helo="two.gatepost.test", ipv4="192.0.2.1")
+
+
+def test_a_limited_caller_finds_only_its_own(services: ControlServices) -> None:
+    services.sources.create(OPERATOR, helo="one.gatepost.test", ipv4="192.0.2.1")
+    foreign = services.shards.create(OPERATOR, "s1.globex.test", tenant="globex")
+    caller = limited(services.tenants.show(OPERATOR, "acme").id)
+    assert all(one.tenant_id == caller.tenant_id for one in services.shards.list(caller))
+    assert services.sources.list(caller) == ()
+    for call in (
+        lambda: services.shards.show(caller, foreign.name),
+        lambda: services.shards.pause(caller, foreign.id),
+        lambda: services.shards.route(caller, foreign.id, "mx"),
+        lambda: services.shards.create(caller, "x.test.example", tenant="globex"),
+        lambda: services.sources.show(caller, "one.gatepost.test"),
+        lambda: services.sources.create(caller, helo="mine.test", ipv4="192.0.2.8"),
+    ):
+        with pytest.raises(NotFound):
+            call()
+    assert services.shards.show(OPERATOR, foreign.id) == foreign
