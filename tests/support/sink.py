@@ -279,6 +279,8 @@ class Session(asyncio.Protocol):
     def _do_starttls(self, argument: str) -> None:
         if self._answer("STARTTLS", argument, "220 2.0.0 go ahead").startswith("220"):
             self._flush()
+            if self._transport.is_closing():
+                return
             self._upgrading = asyncio.get_running_loop().create_task(self._upgrade())
 
     def _do_auth(self, argument: str) -> None:

@@ -114,6 +114,7 @@ class Connector:
             tls_context=context,
         )
         try:
+            # From here on the socket is the library's: it is never closed under it.
             await client.connect()
             await _say_hello(client)
             if security in ("opportunistic", "required"):
@@ -122,8 +123,11 @@ class Connector:
                 await _log_in(client, endpoint, approach.credentials)
             return self._take_over(client, endpoint)
         except BaseException as error:
+            transport = client.transport
             client.close()
-            sock.close()
+            if transport is not None:
+                # Not the polite end that TLS would wait for.
+                cast(asyncio.WriteTransport, transport).abort()
             if isinstance(error, ConnectFailed) or not isinstance(error, Exception):
                 raise
             raise _as_failure(endpoint, error) from error
