@@ -44,7 +44,10 @@ class InvalidDocuments(Invalid):
 
 @dataclass(frozen=True, slots=True)
 class PolicyView:
-    """A policy (or plan) at one version; policies belong to no tenant. `data` is the document parsed."""
+    """A policy (or plan) at one version; policies belong to no tenant. `data` is the document parsed.
+
+    `created_at` is the first version's time, `updated_at` this version's, `created_by` who made this one.
+    """
 
     id: str
     name: str
@@ -54,6 +57,7 @@ class PolicyView:
     document: str
     data: dict[str, Any]
     created_at: float
+    updated_at: float
     created_by: str
 
 
@@ -216,6 +220,7 @@ def _view(row: PolicyRow | PlanRow, version: DocumentVersionRow) -> PolicyView:
         version=version.version,
         document=version.document,
         data=version.data,
-        created_at=version.created_at,
+        created_at=row.created_at,
+        updated_at=version.created_at,
         created_by=version.created_by,
     )

@@ -54,21 +54,24 @@ def explain(
     at: float,
     ceilings: Ceilings,
     client_address: str = "",
+    stream: str | None = None,
 ) -> Explanation:
     """What would be decided about a plain message From `sender` to `recipients`, of `size` octets.
 
-    Nothing is sent, counted or stored. Quotas, shard and route are others' to tell. `at` is in seconds
+    `stream` is the message's, else the credential's. Nothing is sent, counted or stored. Quotas, shard and route are others' to tell. `at` is in seconds
     since 1970 (UTC), for rules about the hour and the day.
     """
     smtputf8 = not all(mailbox.is_ascii for mailbox in (sender, *recipients))
     envelope = Envelope(sender, tuple(RcptCommand(one) for one in recipients), smtputf8=smtputf8)
+    if stream is None and identity.credential is not None:
+        stream = identity.credential.stream
     facts = gather_facts(
         _example(sender, recipients, at),
         envelope,
         client_address=client_address,
         at=at,
         ceilings=ceilings,
-        default_stream=identity.credential.stream if identity.credential is not None else None,
+        default_stream=stream,
     )
     facts = replace(facts, size=_EXAMPLE_SIZE if size is None else size)
     decision = decide(facts, identity, domains)
