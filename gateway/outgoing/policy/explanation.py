@@ -58,8 +58,8 @@ def explain(
 ) -> Explanation:
     """What would be decided about a plain message From `sender` to `recipients`, of `size` octets.
 
-    `stream` is the message's, else the credential's. Nothing is sent, counted or stored. Quotas, shard and route are others' to tell. `at` is in seconds
-    since 1970 (UTC), for rules about the hour and the day.
+    `stream` is the message's, else the credential's. `at` is in seconds since 1970 (UTC), for rules about
+    the hour and the day. Nothing is sent, counted or stored. Quotas, shard and route are others' to tell.
     """
     smtputf8 = not all(mailbox.is_ascii for mailbox in (sender, *recipients))
     envelope = Envelope(sender, tuple(RcptCommand(one) for one in recipients), smtputf8=smtputf8)
