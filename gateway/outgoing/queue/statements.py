@@ -53,6 +53,10 @@ class Statements:
     def _many(self, text: str) -> ManyRows:
         return ManyRows(sa.text(text), self.dialect)
 
+    def _by(self, index: str) -> str:
+        """The recipient table by one of its partial indexes; SQLite would rather take all rows of a state."""
+        return "recipient" if self._postgresql else f"recipient INDEXED BY ix_recipient_{index}"
+
     def one_of(self, column: str, parameter: str) -> str:
         """Condition text: `column` is in a JSON list."""
         return f"{column} IN (SELECT x FROM {self.source(parameter, ['x'])})"
@@ -128,12 +132,12 @@ class Statements:
         self.claim = sa.text(
             "UPDATE recipient SET state = 'owned', owner = :me, attempts = attempts + 1, changed_at = :now"
             " WHERE (message_id, n) IN (SELECT r.message_id, r.n FROM"
-            f" {rows} JOIN recipient AS r ON r.message_id = k.message_id AND r.n = k.n"
-            f" WHERE r.state = 'ready'{skip.replace('UPDATE', 'UPDATE OF r')}) RETURNING {returned}"
+            f" {rows} CROSS JOIN recipient AS r WHERE r.message_id = k.message_id AND r.n = k.n"
+            f" AND r.state = 'ready'{skip.replace('UPDATE', 'UPDATE OF r')}) RETURNING {returned}"
         )
         self.claim_late = sa.text(
             "UPDATE recipient SET state = 'owned', owner = :me, late_at = NULL, changed_at = :now"
-            f" WHERE (message_id, n) IN (SELECT message_id, n FROM recipient WHERE {IS_LATE}"
+            f" WHERE (message_id, n) IN (SELECT message_id, n FROM {self._by('late')} WHERE {IS_LATE}"
             f" AND late_at <= :now ORDER BY late_at LIMIT :most{skip}) RETURNING {returned}"
         )
         self.facts = sa.text(
@@ -161,11 +165,11 @@ class Statements:
             "UPDATE recipient SET state = 'ready', next_attempt_at = NULL, late_at = NULL,"
             " queued_at = queued_at + COALESCE(:now - stopped_at, 0),"
             " give_up_at = give_up_at + COALESCE(:now - stopped_at, 0), stopped_at = NULL, changed_at = :now"
-            f" WHERE (message_id, n) IN (SELECT message_id, n FROM recipient WHERE {IS_TIMED}"
+            f" WHERE (message_id, n) IN (SELECT message_id, n FROM {self._by('timed')} WHERE {IS_TIMED}"
             f" AND next_attempt_at <= :now ORDER BY next_attempt_at LIMIT :most{skip})"
         )
         self.any_due = sa.text(
-            f"SELECT 1 FROM recipient WHERE {IS_TIMED} AND next_attempt_at <= :now LIMIT 1"
+            f"SELECT 1 FROM {self._by('timed')} WHERE {IS_TIMED} AND next_attempt_at <= :now LIMIT 1"
         )
         self.park = sa.text(
             "UPDATE recipient SET state = 'waiting', parked = :why, next_attempt_at = NULL,"
@@ -175,7 +179,7 @@ class Statements:
             f" WHERE state = 'ready' AND {IS_LIVE} AND tenant_id = :tenant_id AND stream = :stream"
             f" AND shard_id = :shard_id LIMIT :most{skip})"
         )
-        parked = "recipient WHERE parked IS NOT NULL AND state = 'waiting'"
+        parked = f"{self._by('parked')} WHERE parked IS NOT NULL AND state = 'waiting'"
         self.next_parked = sa.text(
             f"SELECT parked, shard_id, tenant_id FROM {parked}"
             " AND (parked, shard_id, tenant_id) > (:parked, :shard_id, :tenant_id)"
