@@ -305,11 +305,13 @@ class TestServiceManager:
         self.until(notified, "STOPPING=1")
         assert node.wait() == 0
 
-    def test_systemds_sockets_are_shared(self, node: Node) -> None:
+    @pytest.mark.parametrize("name", ["submission", "gatepost.socket"])
+    def test_systemds_sockets_are_shared(self, node: Node, name: str) -> None:
+        """They find their role by its name, at any port, or by its port."""
         with socket.socket() as listening:
-            listening.bind(("127.0.0.1", 0))
+            listening.bind(("127.0.0.1", 0 if name == "submission" else node.port))
             listening.listen()
-            self.activate(node, listening)
+            self.activate(node, listening, name)
             node.ready()
             node.port = listening.getsockname()[1]
         told = node.ask()
@@ -319,7 +321,7 @@ class TestServiceManager:
         assert node.wait() == 0
 
     @staticmethod
-    def activate(node: Node, listening: socket.socket) -> None:
+    def activate(node: Node, listening: socket.socket, name: str) -> None:
         """Hand over a socket as descriptor 3; the variable must hold the pid of the program itself."""
         become = (
             "import os, sys; os.dup2(int(sys.argv[1]), 3); os.environ['LISTEN_PID'] = str(os.getpid());"
@@ -330,6 +332,6 @@ class TestServiceManager:
             node.process = subprocess.Popen(
                 [sys.executable, "-c", become, str(listening.fileno()), *program],
                 stderr=log,
-                env=node.environment | {"LISTEN_FDS": "1", "LISTEN_FDNAMES": "submission"},
+                env=node.environment | {"LISTEN_FDS": "1", "LISTEN_FDNAMES": name},
                 pass_fds=[listening.fileno()],
             )
