@@ -39,9 +39,11 @@ def new_recipient(address: str = "b@example.net", **changes: Any) -> NewRecipien
 
 def new_message(*recipients: NewRecipient, clock: Clock | None = None, **changes: Any) -> NewMessage:
     clock = clock or ManualClock(NOW)
+    number = next(_numbers)
     content = changes.pop("content", CONTENT)
     values: dict[str, Any] = {
-        "id": IdSource(clock).message_id(),
+        # Ids of one millisecond sort by chance: a test wants the order in which it made them.
+        "id": IdSource(ManualClock(clock.now() + number / 1000)).message_id(),
         "tenant_id": "tenant-1",
         "account_id": "account-1",
         "workspace_id": "workspace-1",
@@ -57,7 +59,7 @@ def new_message(*recipients: NewRecipient, clock: Clock | None = None, **changes
         "recipients": recipients or (new_recipient(),),
         "received_at": clock.now(),
         "give_up_at": clock.now() + 3 * 86_400,
-        "header_message_id": f"<{next(_numbers)}@acme.example>",
+        "header_message_id": f"<{number}@acme.example>",
     }
     return NewMessage(**(values | changes))
 
