@@ -45,10 +45,7 @@ def serve(path: Path) -> int:
         return EXIT_FAILED
     supervisor = Supervisor(
         config,
-        (
-            ProcessKind(MAIL, config.workers, run_mail, _listens(config), _ladder(config)),
-            ProcessKind(CONTROL, 1, run_control),
-        ),
+        _kinds(config),
         load=lambda: load(path, os.environ),
         clock=SystemClock(),
         token=lambda: secrets.token_hex(8),
@@ -58,6 +55,16 @@ def serve(path: Path) -> int:
         on_exit=shared.forget_process,
     )
     return supervisor.run()
+
+
+def _kinds(config: Config) -> list[ProcessKind]:
+    """The processes of this node's roles."""
+    kinds = []
+    if "mail" in config.roles:
+        kinds.append(ProcessKind(MAIL, config.workers, run_mail, _listens(config), _ladder(config)))
+    if "control" in config.roles:
+        kinds.append(ProcessKind(CONTROL, 1, run_control))
+    return kinds
 
 
 def _listens(config: Config) -> dict[str, tuple[Endpoint, ...]]:

@@ -36,8 +36,8 @@ def listeners(config: Config) -> Iterator[tuple[Path, Endpoint]]:
 
 
 def metrics_ports(config: Config) -> int:
-    """How many ports from `[listen] metrics` up are used: one a mail worker, then one for control."""
-    return (config.workers if "mail" in config.roles else 0) + ("control" in config.roles)
+    """How many ports from `[listen] metrics` up are used: one a mail process."""
+    return config.workers if "mail" in config.roles else 0
 
 
 def _ports(config: Config) -> Iterator[tuple[Path, str]]:
