@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from gateway.control.policies.documents import Document, Kind
@@ -144,7 +145,8 @@ def _find(chain: Chain, name: str) -> Limit | None:
     return None
 
 
-def _limit(policy: Chain, plan: Chain, name: str, shared: bool) -> Limit:
+def _limit(policy: Chain, plan: Chain, shared: bool, key: str) -> Limit:
+    name = f"limits.{key}"
     mine = _find(policy, name)
     ceiling = None if shared and name.startswith(_WORKSPACE_LIMITS) else _find(plan, name)
     if mine is None:
@@ -178,7 +180,7 @@ class _Settings:
 
 def _resolve(policy: Chain, plan: Chain, shared: bool) -> EffectivePolicy:
     settings = _Settings(policy + plan)
-    limit: Callable[[str], Limit] = lambda name: _limit(policy, plan, f"limits.{name}", shared)  # noqa: E731
+    limit = partial(_limit, policy, plan, shared)
     attachments = AttachmentLimits(
         limit("attachments.count"), limit("attachments.bytes"), _blocked(policy, plan)
     )

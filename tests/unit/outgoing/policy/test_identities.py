@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.mail.address import parse_mailbox
 from gateway.outgoing.policy import check_sender, decide
@@ -134,6 +136,37 @@ def test_spoofs_are_refused(author: str, rule: str | None) -> None:
     if got.startswith(("from", "sender", "resent", "domain")) and "not-ascii" not in got:
         assert reply.startswith("550 5.7.1 "), reply
         assert f"(rule {got})" in reply
+
+
+PIECES = [
+    f"From: {ADDRESS}".encode(),
+    f"From: {VICTIM}".encode(),
+    f"Sender: {VICTIM}".encode(),
+    b"Resent-From: ",
+    b"X-Gatepost-Tag: a",
+    b"X-Gatepost-Metadata: {",
+    b"Content-Type: multipart/mixed; boundary=b",
+    b"--b",
+    b"=?utf-8?q?",
+    b"?=",
+    *(bytes([octet]) for octet in b'\r\n\x00:<>"(),;@ x\xff'),
+    b"\r\n",
+    b"\r\n\r\n",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=20).map(b"".join))
+def test_any_octets_get_an_answer(content: bytes) -> None:
+    """Never a traceback; what is accepted has the account's own address, once, as its From."""
+    decision = judge(content)
+    if decision.action == "accept":
+        lines = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n").partition(b"\n\n")[0].split(b"\n")
+        assert sum(line.lower().startswith(b"from:") for line in lines) == 1
+        named = [line for line in lines if line.lower().startswith((b"from:", b"sender:", b"resent-"))]
+        assert not any(VICTIM.encode() in line for line in named)
+    else:
+        assert decision.reply is not None
+        assert decision.reply.wire().startswith((b"550", b"552", b"554", b"452"))
 
 
 def test_nul_in_from_is_refused() -> None:
