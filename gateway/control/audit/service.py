@@ -131,15 +131,14 @@ class AuditService:
 
     def _follow(self, session: Session, head: HeadRow) -> AuditVerdict:
         previous, count = "", 0
-        entries = session.execute(
-            _entries().order_by(AuditEntryRow.number).execution_options(yield_per=_PAGE)
-        )
-        for entry, payload in entries:
-            count += 1
-            problem = self._problem(entry, payload, previous, count)
-            if problem is not None:
-                return AuditVerdict(False, count - 1, problem, count)
-            previous = entry.chain_hash
+        statement = _entries().order_by(AuditEntryRow.number).execution_options(yield_per=_PAGE)
+        with session.execute(statement) as entries:
+            for entry, payload in entries:
+                count += 1
+                problem = self._problem(entry, payload, previous, count)
+                if problem is not None:
+                    return AuditVerdict(False, count - 1, problem, count)
+                previous = entry.chain_hash
         if count != head.audit_number or not hmac.compare_digest(previous, head.audit_hash):
             return AuditVerdict(
                 False, count, f"the chain ends at entry {count}, the head says {head.audit_number}", count + 1

@@ -15,7 +15,7 @@ from gateway.system.database.errors import (
     SchemaTooOld,
     translated,
 )
-from gateway.system.database.upgrade import SchemaState, schema_state, upgrade
+from gateway.system.database.schema import SchemaState, schema_state, upgrade
 
 __all__ = [
     "ChangeProbe",

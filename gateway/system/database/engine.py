@@ -22,7 +22,9 @@ Dialect = Literal["sqlite", "postgresql"]
 # Only programs that ignore our lock file can be in the way for so long.
 _BUSY_MILLISECONDS = 5000
 _READERS = 8
-_CONNECT_SECONDS = 5
+# A client that hands over a message hears 451 within 5 s, also where the server is silent.
+_CONNECT_SECONDS = 3
+_SILENCE_MILLISECONDS = 4000
 
 
 class Database:
@@ -57,7 +59,11 @@ class Database:
             pool_size=4,
             max_overflow=_READERS,
             pool_timeout=_CONNECT_SECONDS,
-            connect_args={"connect_timeout": _CONNECT_SECONDS, "application_name": f"gatepost-{purpose}"},
+            connect_args={
+                "connect_timeout": _CONNECT_SECONDS,
+                "tcp_user_timeout": _SILENCE_MILLISECONDS,
+                "application_name": f"gatepost-{purpose}",
+            },
         )
         # A read sees one moment, as on SQLite.
         readers = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)

@@ -1,1 +1,1 @@
-"""Schema revisions of the control and the location databases; see gateway.system.database.upgrade."""
+"""Schema revisions of the control and the location databases; see gateway.system.database.schema."""
