@@ -222,15 +222,17 @@ class QueueStore:
 
         return self._told(await self.run(free))
 
-    async def recover_node(self) -> list[Freed]:
-        """Take back the rows of every other incarnation of this node.
+    async def recover_node(self, alive: Collection[str] = (), past_dot: PastDot | None = None) -> list[Freed]:
+        """Take back the rows of every incarnation of this node but this one and those in `alive`.
 
-        Only for the first worker after the node's start, when none of them can be alive.
+        For the node's start: what its last life left need not wait for a minute of silence. `past_dot`
+        as for `recover`.
         """
+        living = frozenset(alive)
 
         def free(connection: Connection) -> list[Freed]:
-            gone = self._owners.of_node(connection)
-            return self._owners.recover(connection, gone, None, self._clock.now())
+            gone = self._owners.of_node(connection) - living
+            return self._owners.recover(connection, gone, past_dot, self._clock.now())
 
         return self._told(await self.run(free))
 
