@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar, NoReturn
 
@@ -9,6 +10,7 @@ from aiosmtpd.smtp import syntax
 
 from gateway.edges.smtp import replies
 from gateway.edges.smtp.deadlines import Due
+from gateway.edges.smtp.host import SmtpHost
 from gateway.edges.smtp.reader import CommandFault, DataEnd, DataReader
 from gateway.edges.smtp.wire import ENVELOPE_OCTETS, ConnectionGone, SmtpWire
 from gateway.mail.reply import Reply
@@ -35,13 +37,17 @@ class Goodbye(Exception):
 class SmtpConnection(SmtpWire):
     """The command loop. Subclasses give `smtp_*` methods, each `async (argument: str) -> None`, and hooks."""
 
+    __slots__ = ("_last_word", "attention", "commands", "errors", "junk")
+
     _commands: ClassVar[dict[bytes, Command]] = {}
-    commands = 0
-    errors = 0
-    junk = 0
-    attention = False
-    """`attend` is to be called before the next command."""
-    _last_word: bytes | None = None
+
+    def __init__(self, host: SmtpHost, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(host, loop)
+        self.commands = 0
+        self.errors = 0
+        self.junk = 0
+        self.attention = False  # `attend` is to be called before the next command
+        self._last_word: bytes | None = None
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

@@ -33,16 +33,17 @@ _ODD_IN_HELO = re.compile(r"[^A-Za-z0-9.:\[\]_-]")
 class AuthenticatedSession(SmtpConnection):
     """Holds the session's identity. `client` is set with it."""
 
-    helo = ""
-    identity: Identity | None = None
-    client: ClientInfo | None = None
-    _credential_id: str | None = None
-    _account_key: str | None = None
-    _attempts = 0
+    __slots__ = ("_account_key", "_attempts", "_credential_id", "client", "edge", "helo", "identity")
 
     def __init__(self, edge: SubmissionEdge, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(edge.host, loop)
         self.edge = edge
+        self.helo = ""
+        self.identity: Identity | None = None
+        self.client: ClientInfo | None = None
+        self._credential_id: str | None = None
+        self._account_key: str | None = None
+        self._attempts = 0
 
     # The connection begins and ends
 

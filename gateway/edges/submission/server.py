@@ -7,6 +7,7 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gateway.control.directory import RELOADED
@@ -14,10 +15,11 @@ from gateway.edges.submission.session import SubmissionSession
 
 if TYPE_CHECKING:
     from gateway.control.directory import Change
+    from gateway.edges.smtp.limits import SessionLimits
     from gateway.edges.submission.edge import SubmissionEdge
 
 SWEEP_SECONDS = 1.0
-BACKLOG = 1024
+BACKLOG = 4096
 
 
 class SubmissionServer:
@@ -56,12 +58,14 @@ class SubmissionServer:
         self._unsubscribe = self._edge.directory.subscribe(self._changed)
         self._sweep = loop.call_later(SWEEP_SECONDS, self._sweep_all)
 
-    async def reload(self) -> None:
-        """Take the certificate that the provider has now for new connections on the TLS port.
+    async def reload(self, limits: SessionLimits | None = None) -> None:
+        """Take the certificate that the provider has now, and new limits, for new connections.
 
         STARTTLS asks the provider each time. No connection is dropped or refused meanwhile: the new
         listeners share the sockets' backlog with the old ones.
         """
+        if limits is not None:
+            self._edge = replace(self._edge, host=replace(self._edge.host, limits=limits))
         context = self._edge.host.tls()
         if context is self._tls_context or not self._servers:
             return

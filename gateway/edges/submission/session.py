@@ -5,6 +5,9 @@ It talks and asks; it decides nothing about mail. What a client meets stands in 
 
 from __future__ import annotations
 
+import asyncio
+from typing import TYPE_CHECKING
+
 from aiosmtpd.smtp import syntax
 
 from gateway.edges.smtp import replies
@@ -16,11 +19,18 @@ from gateway.mail.envelope import EnvelopeError, parse_mail_argument, parse_rcpt
 from gateway.mail.reply import Refusal, Reply
 from gateway.outgoing.intake import Origin, Receipt, Submission
 
+if TYPE_CHECKING:
+    from gateway.edges.submission.edge import SubmissionEdge
+
 
 class SubmissionSession(AuthenticatedSession):
     """The commands of a transaction, and the small ones."""
 
-    _transaction: Transaction | None = None
+    __slots__ = ("_transaction",)
+
+    def __init__(self, edge: SubmissionEdge, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(edge, loop)
+        self._transaction: Transaction | None = None
 
     def forget_transaction(self) -> None:
         """Drop the transaction, if there is one."""

@@ -42,7 +42,7 @@ def make_certificate(folder: Path, name: str) -> tuple[Path, Path]:
     """A self-signed certificate for localhost whose common name is `name`."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.datetime(2026, 1, 1)
+    now = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(subject)

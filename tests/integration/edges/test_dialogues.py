@@ -74,7 +74,8 @@ async def test_tls_from_the_start_offers_auth_and_no_starttls(edge: Edge) -> Non
 async def test_a_whole_transaction_in_one_write(edge: Edge) -> None:
     client = await edge.logged_in()
     client.send(
-        b"MAIL FROM:<ann@example.com> SIZE=100\r\nRCPT TO:<b@example.net>\r\nRCPT TO:<c@example.net>\r\nDATA\r\n"
+        b"MAIL FROM:<ann@example.com> SIZE=100\r\n"
+        b"RCPT TO:<b@example.net>\r\nRCPT TO:<c@example.net>\r\nDATA\r\n"
     )
     assert [(await client.reply())[:3] for _ in range(4)] == ["250", "250", "250", "354"]
     client.send(MESSAGE + b".\r\nMAIL FROM:<ann@example.com>\r\nRSET\r\nNOOP\r\nQUIT\r\n")
