@@ -81,7 +81,7 @@ def test_opendkim_verifies(
     require_peer("opendkim")
     resolver, config = tmp_path / "unbound.conf", tmp_path / "opendkim.conf"
     resolver.write_text(
-        'server:\n  do-not-query-localhost: no\n  module-config: "iterator"\n'
+        'server:\n  do-not-query-localhost: no\n  module-config: "iterator"\n  local-zone: "test." nodefault\n'
         f'stub-zone:\n  name: "{gateway.state["domain"]}"\n  stub-addr: 127.0.0.1@{name_server.port}\n'
     )
     config.write_text(f"Mode v\nSyslog no\nResolverConfiguration {resolver}\n")

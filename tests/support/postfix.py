@@ -82,7 +82,7 @@ class Postfix:
     def start(self) -> None:
         """Write the configuration and start; returns when the port answers. Needs root."""
         root = self._root
-        for name in ("etc", "queue", "data", "mail/all"):
+        for name in ("etc", "queue", "data", "mail/all/cur", "mail/all/new", "mail/all/tmp"):
             (root / name).mkdir(parents=True, exist_ok=True)
         for folder in (root, *root.parents):
             if folder.stat().st_uid == os.getuid() and folder != Path("/"):
@@ -90,9 +90,13 @@ class Postfix:
         (root / "etc/main.cf").write_text(MAIN_CF.format(**self._values))
         (root / "etc/master.cf").write_text(MASTER_CF.format(**self._values))
         shutil.chown(root / "data", "postfix")
-        for folder in (root / "mail", root / "mail/all"):
+        for folder in (root / "mail", root / "mail/all", *(root / "mail/all").iterdir()):
             shutil.chown(folder, "postfix", "postfix")
-        subprocess.run(["postfix", "-c", str(root / "etc"), "start"], check=True, capture_output=True)
+        started = subprocess.run(
+            ["postfix", "-c", str(root / "etc"), "start"], check=False, capture_output=True, text=True
+        )
+        if started.returncode != 0:
+            raise RuntimeError(f"Postfix does not start: {started.stderr}{self.log()}")
         deadline = time.monotonic() + 20
         while not self._answers():
             if time.monotonic() > deadline:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from gateway.control.errors import ServiceError
+from gateway.control.policies.service import InvalidDocuments
 from gateway.faces.cli.desk import Desk
 from gateway.faces.cli.output import EXIT_FAILED, EXIT_USAGE, CommandFailed, Printer
 from gateway.system.config import ConfigError
@@ -45,6 +46,8 @@ def spoken_errors() -> Iterator[None]:
     """Turn the errors a person can meet into sentences with an exit status."""
     try:
         yield
+    except InvalidDocuments as error:
+        raise CommandFailed(error.code, error.detail, error.fix, EXIT_USAGE) from error
     except ServiceError as error:
         raise CommandFailed(error.code, error.detail, error.fix) from error
     except ConfigError as error:
