@@ -2,6 +2,192 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-def explain(*_: object, **__: object) -> object:
-    raise NotImplementedError
+from gateway.app.desk import OpenedDesk
+from gateway.app.mail import ceilings
+from gateway.app.parts import Ground
+from gateway.app.window import ControlWindow
+from gateway.control.directory import Directory, Refused
+from gateway.control.errors import Invalid
+from gateway.control.policies.description import DescribedValue
+from gateway.control.records import Identity
+from gateway.faces.cli.desk import Desk
+from gateway.mail.address import AddressError, Mailbox, parse_mailbox
+from gateway.mail.reply import Reply
+from gateway.outgoing.policy import Step
+from gateway.outgoing.policy import explain as explain_policy
+from gateway.outgoing.quota import charges_for
+from gateway.outgoing.shards import choose_shard
+from gateway.system.config import parse_size
+
+_ACCEPTED = Reply(250, "2.0.0", "queued as <ID>")
+_HELD = Reply(250, "2.0.0", "queued as <ID> held")
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How one recipient's copy would leave."""
+
+    recipient: str
+    shard: str | None
+    route: str | None
+    state: str | None
+    source: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """The decision with everything it rests on; `reply` is the exact SMTP reply."""
+
+    account: str
+    tenant: str
+    plan: str
+    workspace: str
+    environment: str
+    location: str
+    policy: str
+    policy_version: int
+    reply: str
+    rule: str
+    stream: str
+    values: tuple[DescribedValue, ...]
+    steps: tuple[Step, ...]
+    charges: tuple[str, ...]
+    ways: tuple[Way, ...]
+    selectors: tuple[str, ...]
+
+    def text(self) -> str:
+        """The explanation as a person reads it."""
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        yield f"Reply      {self.reply}"
+        yield f"Rule       {self.rule}"
+        yield f"Account    {self.account}"
+        yield f"Tenant     {self.tenant} (plan {self.plan})"
+        yield f"Workspace  {self.workspace} ({self.environment}, location {self.location})"
+        yield f"Policy     {self.policy}, version {self.policy_version}"
+        yield f"Stream     {self.stream}"
+        yield "\nLimits and settings, with the document that set each:"
+        width = max(len(value.key) for value in self.values)
+        for value in self.values:
+            yield f"  {value.key.ljust(width)}  {value.value}  ({value.source})"
+        yield "\nChecks:"
+        for step in self.steps:
+            yield f"  {step.outcome.ljust(11)}  {step.rule}" + (f": {step.detail}" if step.detail else "")
+        yield "\nCharged:"
+        yield from (f"  {charge}" for charge in self.charges or ("nothing is limited",))
+        yield "\nWay out:"
+        for way in self.ways:
+            shard = f"{way.shard} ({way.state}) by {way.route}" if way.shard else "no shard"
+            yield f"  {way.recipient}: {shard}" + (f" from {way.source}" if way.source else "")
+        yield f"  signed with {', '.join(self.selectors) or 'no key: nothing would leave'}"
+
+
+def explain(
+    desk: Desk, account: str, *, sender: str | None, recipients: Sequence[str], size: str, stream: str | None
+) -> Explained:
+    """Work out what would become of a message of `account`. Raises NotFound, Invalid."""
+    found = desk.services.accounts.show(desk.actor, account)
+    opened = desk.opened
+    assert isinstance(opened, OpenedDesk)
+    ground = opened.ground
+    directory = Directory(ground.control, clock=ground.clock)
+    try:
+        directory.refresh()
+        identity = asyncio.run(directory.identity(found.id, None))
+        if isinstance(identity, Refused):
+            raise Invalid(
+                "account-refused",
+                f"{found.address} may not send: {identity.reason.value.replace('_', ' ')}.",
+                f"`gatepost account show {found.address}` has its switches and status.",
+            )
+        return _explained(ground, ControlWindow(directory), identity, sender, recipients, size, stream)
+    finally:
+        directory.stop()
+
+
+def _explained(
+    ground: Ground,
+    window: ControlWindow,
+    identity: Identity,
+    sender: str | None,
+    recipients: Sequence[str],
+    size: str,
+    stream: str | None,
+) -> Explained:
+    author = _mailbox(sender or identity.account.address)
+    to = [_mailbox(address) for address in recipients or ("someone@example.org",)]
+    answer = explain_policy(
+        identity,
+        window.claims,
+        sender=author,
+        recipients=to,
+        size=parse_size(size),
+        at=ground.clock.now(),
+        ceilings=ceilings(ground.config),
+        stream=stream,
+    )
+    decision = answer.decision
+    reply = decision.reply or (_HELD if decision.action == "hold" else _ACCEPTED)
+    keys = window.keys_of(author.domain_key)
+    return Explained(
+        account=identity.account.address,
+        tenant=identity.tenant.name,
+        plan=identity.tenant.plan,
+        workspace=identity.workspace.name,
+        environment=identity.workspace.environment,
+        location=identity.workspace.location,
+        policy=identity.policy.name,
+        policy_version=identity.policy.version,
+        reply=str(reply),
+        rule=decision.rule,
+        stream=decision.options.stream,
+        values=tuple(answer.values),
+        steps=decision.steps,
+        charges=tuple(_charges(identity, len(to))),
+        ways=tuple(
+            _way(ground, window, identity, author, mailbox, decision.options.stream) for mailbox in to
+        ),
+        selectors=tuple(
+            f"{key.selector}._domainkey.{key.domain} ({key.algorithm})"
+            for key in keys
+            if key.state == "active" and key.tenant_id == identity.tenant.id
+        ),
+    )
+
+
+def _charges(identity: Identity, recipients: int) -> Iterator[str]:
+    for charge in charges_for(identity, recipients):
+        yield (
+            f"{charge.amount} of {charge.limit} {charge.metric.replace('_', ' ')} a {charge.window} "
+            f"of the {charge.scope} ({charge.document})"
+        )
+
+
+def _way(
+    ground: Ground, window: ControlWindow, identity: Identity, author: Mailbox, to: Mailbox, stream: str
+) -> Way:
+    shard = choose_shard(
+        window.shards_of(identity.tenant.id, identity.workspace.environment),
+        from_domain=author.domain_key,
+        stream=stream,
+        recipient_domain=to.domain_key,
+        organisational_domain=ground.organisations.domain,
+    )
+    if shard is None:
+        return Way(str(to), None, None, None, None)
+    source = shard.source.helo if shard.source is not None else None
+    return Way(str(to), shard.name, shard.route, shard.state, source)
+
+
+def _mailbox(text: str) -> Mailbox:
+    try:
+        return parse_mailbox(text, smtputf8=True)
+    except AddressError as error:
+        raise Invalid(
+            "bad-address", f"{text!r} is no address: {error}.", "Write it as local@domain."
+        ) from None

@@ -256,19 +256,22 @@ class MailProcess:
         while True:
             await asked.wait()
             asked.clear()
-            self._reload_certificate()
-            await server.reload()
+            await server.reload(self._reloaded_limits())
             self._context.reloaded()
-            self._log.info("reloaded", process=self._context.incarnation)
 
-    def _reload_certificate(self) -> None:
-        """Take the certificate that the configuration names now; a bad one leaves the old one in force."""
+    def _reloaded_limits(self) -> SessionLimits | None:
+        """Take the certificate that the configuration names now, and give its limits.
+
+        A bad configuration or certificate leaves the old one in force.
+        """
         try:
             config = load(self._ground.config.path, os.environ)
             if self._shared.tls is not None and config.tls is not None:
                 self._shared.tls.reload(config.tls)
         except (ConfigError, TlsError) as error:
             self._log.error("reload_refused", reason=str(error))
+            return None
+        return session_limits(config)
 
 
 async def recover_dead(stores: Mapping[str, QueueStore], config: Config, dead: tuple[str, ...]) -> None:

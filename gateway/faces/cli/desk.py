@@ -91,12 +91,12 @@ class Desk:
     @property
     def services(self) -> ControlServices:
         """The control plane's services."""
-        return self._open().services
+        return self.opened.services
 
     @property
     def queue(self) -> QueueService:
         """The queues of all locations."""
-        return self._open().queue
+        return self.opened.queue
 
     @property
     def actor(self) -> Actor:
@@ -107,7 +107,9 @@ class Desk:
         """Close what was opened."""
         self._stack.close()
 
-    def _open(self) -> Opened:
+    @property
+    def opened(self) -> Opened:
+        """The installation, opened when first asked for."""
         if self._opened is None:
             self._opened = self.program.open(self.config)
             self._stack.callback(self._opened.close)

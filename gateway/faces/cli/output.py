@@ -22,14 +22,12 @@ EXIT_USAGE = 2
 class CommandFailed(click.ClickException):
     """An error a person can act on: what happened (`detail`) and what to do next (`fix`)."""
 
-    exit_code: int
-
     def __init__(self, code: str, detail: str, fix: str = "", exit_code: int = EXIT_FAILED) -> None:
         super().__init__(detail)
         self.code = code
         self.detail = detail
         self.fix = fix
-        self.exit_code = exit_code
+        self.exit_code = exit_code  # type: ignore[misc] - click declares it for the class
 
     def show(self, file: Any = None) -> None:
         """Print to stderr: JSON if the command was asked for JSON, sentences otherwise."""

@@ -21,8 +21,8 @@ QUEUE_COLUMNS = (
     "last_reply",
 )
 STATES = (
-    "live", "all", "scheduled", "ready", "owned", "unknown", "waiting", "held", "delivered", "bounced", "expired",
-    "dropped",
+    "live", "all",
+    "scheduled", "ready", "owned", "unknown", "waiting", "held", "delivered", "bounced", "expired", "dropped",
 )  # fmt: skip
 EVENT_COLUMNS = ("at", "message_id", "kind", "recipient", "attempt", "peer", "reply", "actor")
 
@@ -100,7 +100,7 @@ def trace(desk: Desk, printer: Printer, what: str) -> None:
         raise CommandFailed(
             "nothing-known",
             f"Nothing is known of {what}.",
-            "Give the id of a 250 reply, a Message-ID, or a recipient; `gatepost refused list` has what was refused.",
+            "Give the id of a 250 reply, a Message-ID, or a recipient; `gatepost refused list` has refusals.",
         )
     printer.many(rows, EVENT_COLUMNS)
 

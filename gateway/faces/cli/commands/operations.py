@@ -1,4 +1,4 @@
-"""`policy`, `audit`, `db`, `master-key`, `status`, `check`, `serve`, `quickstart`: running the installation."""
+"""Running the installation: policies, audit, databases, master key, serve, check, quickstart."""
 
 from __future__ import annotations
 
