@@ -93,20 +93,7 @@ class QueueStore:
         self._adopter: Adopter | None = None
         self._watch: asyncio.TimerHandle | None = None
         self._picking = asyncio.Lock()
-        self._writer = Writer(
-            database,
-            self._inbox,
-            BatchTransaction(self._statements, incarnation, self.quota, self._contents, known),
-            Preparation(blobs, known),
-            Doubts(incarnation),
-            FreeSpace(_folders(database, blobs), floor_bytes),
-            clock,
-            beat=self._owners.beat,
-            beat_seconds=beat_seconds,
-            farewell=self._leave,
-            idle=lambda connection: lookup.enter_some(connection, clock.now()),
-            answer=self._answer,
-        )
+        self._writer = self._make_writer(blobs, known, floor_bytes, beat_seconds)
 
     async def start(self) -> None:
         """Start the store thread and register this incarnation. Raises DatabaseAway."""
@@ -239,6 +226,25 @@ class QueueStore:
     async def load(self, message_id: str) -> StoredContent:
         """The content of a queued message. Raises ContentGone, Refusal (451)."""
         return await self._contents.load(message_id)
+
+    def _make_writer(
+        self, blobs: BlobStore, known: KnownBlobs, floor_bytes: int, beat_seconds: float
+    ) -> Writer:
+        database, clock = self._database, self._clock
+        return Writer(
+            database,
+            self._inbox,
+            BatchTransaction(self._statements, self.incarnation, self.quota, self._contents, known),
+            Preparation(blobs, known),
+            Doubts(self.incarnation),
+            FreeSpace(_folders(database, blobs), floor_bytes),
+            clock,
+            beat=self._owners.beat,
+            beat_seconds=beat_seconds,
+            farewell=self._leave,
+            idle=lambda connection: lookup.enter_some(connection, clock.now()),
+            answer=self._answer,
+        )
 
     def _future(self) -> asyncio.Future[Any]:
         return asyncio.get_running_loop().create_future()

@@ -84,7 +84,7 @@ class Writer:
             self._later = []
             self._add_beat(batch)
             if batch.items:
-                self._process(batch)
+                self._process_or_fail(batch)
             if items == []:
                 self._use_idle_time()
         self._end()
@@ -96,16 +96,26 @@ class Writer:
                     if not self._idle(connection):
                         return
                 self._checkpoint(0)
-        except DatabaseAway as error:
-            self._log.warning("idle_work_failed", reason=str(error))
+        except Exception as error:  # noqa: BLE001 - it is tried again when there is time
+            self._log.warning("idle_work_failed", reason=repr(error))
 
     def _add_beat(self, batch: Batch) -> None:
         if time.monotonic() >= self._beat_at:
             self._beat_at = time.monotonic() + self._beat_seconds
             batch.runs.append(Run(None, self._beat, guarded=False))
 
-    def _process(self, batch: Batch) -> None:
+    def _process_or_fail(self, batch: Batch) -> None:
+        """The thread must go on whatever happens: without it the location stands still."""
         items = batch.items
+        try:
+            self._process(batch, items)
+        except Exception as error:  # noqa: BLE001 - logged, and everyone is answered
+            self._log.exception("store_thread_failed")
+            for item in items:
+                item.error = error if isinstance(item, Run) else not_now()
+            self._answer(items)
+
+    def _process(self, batch: Batch, items: list[Item]) -> None:
         if batch.adds and not self._has_space():
             for add in batch.adds:
                 add.error = no_space()

@@ -169,6 +169,19 @@ async def test_blobs_that_cannot_be_written(location_database: Database, tmp_pat
         await store.add(new_message())
 
 
+async def test_the_thread_outlives_what_nobody_expected(location_database: Database, tmp_path: Path) -> None:
+    class BrokenBlobs(LocalBlobs):
+        def put(self, key: str, data: bytes) -> None:
+            raise RuntimeError("a bug")
+
+    async with running_store(location_database, tmp_path) as store:
+        store._writer._preparation._blobs = BrokenBlobs(tmp_path)
+        with pytest.raises(Refusal, match=r"451 4\.3\.0"):
+            await store.add(new_message(content=LARGE))
+        await store.add(new_message())
+        assert count(location_database, tables.message) == 1
+
+
 async def test_a_message_refused_by_quota_leaves_no_blob(location_database: Database, tmp_path: Path) -> None:
     charge = Charge("account", "account-1", "messages", "day", 1, 1, "policy free")
     async with running_store(location_database, tmp_path) as store:

@@ -23,6 +23,7 @@ def upgrade() -> None:
     _make_messages()
     _make_recipients()
     _make_history()
+    _make_lookups()
     _make_quotas()
     _make_logins()
     _make_workers()
@@ -108,6 +109,10 @@ def _make_recipients() -> None:
         sa.PrimaryKeyConstraint("message_id", "n", name="pk_recipient"),
         sqlite_with_rowid=False,
     )
+    _index_recipients()
+
+
+def _index_recipients() -> None:
     _index_part("ix_recipient_late", "recipient", ["late_at"], "state = 'waiting' AND late_at IS NOT NULL")
     _index_part(
         "ix_recipient_live",
@@ -162,6 +167,9 @@ def _make_history() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_refused"),
     )
     op.create_index("ix_refused_tenant_id_id", "refused", ["tenant_id", "id"], unique=False)
+
+
+def _make_lookups() -> None:
     op.create_table(
         "lookup",
         sa.Column("key", sa.Text(), nullable=False),
