@@ -92,13 +92,13 @@ SECTIONS: Mapping[str, tuple[Key, ...]] = {
         Key("recipients_per_message", values.integer(100, 100_000), _limits.recipients_per_message),
         # RFC 5321 §4.5.3.1.7: 64 KiB at least.
         Key("message_bytes", values.size(65_536, 1_024 * _MIB), _limits.message_bytes),
-        Key("header_bytes", values.size(8_192, 16 * _MIB), _limits.header_bytes),
-        Key("header_fields", values.integer(100, 100_000), _limits.header_fields),
+        Key("header_bytes", values.size(8_192, 16 * _MIB), _limits.header_bytes, needs_restart=True),
+        Key("header_fields", values.integer(100, 100_000), _limits.header_fields, needs_restart=True),
         # RFC 5321 §6.3 asks for 100 where Received fields alone tell a loop; 25 is the least in use.
-        Key("hops", values.integer(25, 1_000), _limits.hops),
-        Key("mime_depth", values.integer(10, 1_000), _limits.mime_depth),
-        Key("mime_parts", values.integer(100, 100_000), _limits.mime_parts),
-        Key("free_space_bytes", values.size(0, 1 << 50), _limits.free_space_bytes),
+        Key("hops", values.integer(25, 1_000), _limits.hops, needs_restart=True),
+        Key("mime_depth", values.integer(10, 1_000), _limits.mime_depth, needs_restart=True),
+        Key("mime_parts", values.integer(100, 100_000), _limits.mime_parts, needs_restart=True),
+        Key("free_space_bytes", values.size(0, 1 << 50), _limits.free_space_bytes, needs_restart=True),
     ),
 }  # fmt: skip
 

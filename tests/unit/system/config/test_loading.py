@@ -197,10 +197,10 @@ def test_the_example_names_every_key_with_its_default(tmp_path: Path) -> None:
 def test_reload_keeps_what_needs_a_restart(tmp_path: Path) -> None:
     running = loaded(tmp_path)
     changed = loaded(
-        tmp_path, GOOD.replace("2587", "2588") + "[limits]\nhops = 30\n[dns]\nservers = ['::1']\n"
+        tmp_path, GOOD.replace("2587", "2588") + "[limits]\nidle_timeout = 30\n[dns]\nservers = ['::1']\n"
     )
     config, waiting = merged(running, changed)
     assert waiting == ("listen.submission", "dns.servers")
     assert config.listen == running.listen
-    assert config.limits.hops == 30
+    assert config.limits.idle_seconds == 30.0
     assert merged(running, running) == (running, ())
