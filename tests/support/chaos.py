@@ -60,13 +60,14 @@ class RecordingSink:
 
     def _run(self) -> None:
         self._loop.run_forever()
-        for task in asyncio.all_tasks(self._loop):
-            task.cancel()
+        self._loop.run_until_complete(self._end())
+
+    async def _end(self) -> None:
         self._server.close()
-        with contextlib.suppress(asyncio.CancelledError):
-            self._loop.run_until_complete(
-                asyncio.gather(*asyncio.all_tasks(self._loop), return_exceptions=True)
-            )
+        sessions = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for session in sessions:
+            session.cancel()
+        await asyncio.gather(*sessions, return_exceptions=True)
 
     async def _serve(self, started: threading.Event) -> None:
         self._server = await asyncio.start_server(self._session, "127.0.0.1", self.port, limit=1 << 22)

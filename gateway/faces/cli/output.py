@@ -27,7 +27,7 @@ class CommandFailed(click.ClickException):
         self.code = code
         self.detail = detail
         self.fix = fix
-        self.exit_code = exit_code  # type: ignore[misc] - click declares it for the class
+        self.exit_code = exit_code  # type: ignore[misc]
 
     def show(self, file: Any = None) -> None:
         """Print to stderr: JSON if the command was asked for JSON, sentences otherwise."""
