@@ -10,6 +10,8 @@ MAX_LINE_OCTETS = 4096
 
 MAX_REPLY_OCTETS = 65_536
 
+_MOST_KNOWN = 16
+
 _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?=\s|$)[ \t]*")
 _CODE = re.compile(rb"[2-5][0-9]{2}")
 _UNSAFE = re.compile(r"[^\x20-\x7e]")
@@ -48,9 +50,11 @@ def printable(octets: bytes) -> str:
 class ReplyReader:
     """Cuts a stream of octets into replies."""
 
-    __slots__ = ("_buffer", "_code", "_lines", "_size")
+    __slots__ = ("_buffer", "_code", "_known", "_lines", "_size")
 
     def __init__(self) -> None:
+        # A peer says the same few things over and over.
+        self._known: dict[bytes, PeerReply] = {}
         self._buffer = b""
         self._code = 0
         self._lines: list[bytes] = []
@@ -74,7 +78,9 @@ class ReplyReader:
             raise ReplyError("the peer sent a reply line without end")
         replies: list[PeerReply] = []
         for line in lines:
-            reply = self._take(line)
+            reply = self._known.get(line) if not self._lines else None
+            if reply is None:
+                reply = self._take(line)
             if reply is not None:
                 replies.append(reply)
         return replies
@@ -97,7 +103,10 @@ class ReplyReader:
             self._lines.append(line[4:])
             return None
         if not self._lines:
-            return PeerReply(code, line[4:])
+            reply = PeerReply(code, line[4:])
+            if len(self._known) < _MOST_KNOWN:
+                self._known[line + b"\r"] = reply
+            return reply
         self._lines.append(line[4:])
         whole = PeerReply(code, b"\n".join(self._lines))
         self._lines.clear()
