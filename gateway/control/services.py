@@ -54,7 +54,7 @@ class ControlServices:
     sources: SourceService
     audit: AuditService
     master_key: MasterKeyService
-    _bootstrap: Bootstrap
+    settings: ControlSettings
 
     @classmethod
     def open(
@@ -99,21 +99,21 @@ class ControlServices:
             sources=SourceService(writes),
             audit=AuditService(writes, audit_key),
             master_key=MasterKeyService(writes, master_key),
-            _bootstrap=Bootstrap(
-                writes,
-                settings,
-                policies=policies,
-                tenants=tenants,
-                workspaces=workspaces,
-                domains=domains,
-                keys=keys,
-                shards=shards,
-            ),
+            settings=settings,
         )
 
     def bootstrap(self) -> None:
         """Make the installation's first rows, or add what a new version or host name needs. Idempotent."""
-        self._bootstrap.run()
+        Bootstrap(
+            self.writes,
+            self.settings,
+            policies=self.policies,
+            tenants=self.tenants,
+            workspaces=self.workspaces,
+            domains=self.domains,
+            keys=self.keys,
+            shards=self.shards,
+        ).run()
 
 
 class _PolicyGate:

@@ -82,25 +82,9 @@ class AccountService:
             owner = changeable_tenant(change.session, actor, tenant)
             domain = _domain(change.session, owner, mailbox)
             place = _place(change.session, actor, owner, domain, workspace)
-            row = AccountRow(
-                id=change.ids.uuid(),
-                tenant_id=owner.id,
-                workspace_id=place.id,
-                workspace_owner=place.owner,
-                environment=domain.environment,
-                assignment="auto" if workspace is None else "explicit",
-                address=str(mailbox),
-                display_name=name,
-                status="active",
-                smtp=smtp,
-                imap=imap,
-                epoch=1,
-                home_location=place.location,
-                client_id=client_id,
-                metadata_=pairs,
-                created_at=change.now,
-                updated_at=change.now,
-            )
+            row = _row(change, mailbox, domain, place, "auto" if workspace is None else "explicit")
+            row.smtp, row.imap, row.display_name = smtp, imap, name
+            row.client_id, row.metadata_ = client_id, pairs
             _refuse_taken(change.session, mailbox)
             change.add(row, _address_row(change, row, domain, mailbox, primary=True))
             for other in others:
@@ -309,6 +293,29 @@ def _domain(session: Session, owner: TenantRow, mailbox: Mailbox) -> DomainRow:
             f"`gatepost domain add {name} --tenant ...` adds it; `gatepost domain list` shows the tenant's.",
         )
     return row
+
+
+def _row(
+    change: ControlChange, mailbox: Mailbox, domain: DomainRow, place: WorkspaceRow, assignment: str
+) -> AccountRow:
+    """A new account with everything off."""
+    return AccountRow(
+        id=change.ids.uuid(),
+        tenant_id=domain.tenant_id,
+        workspace_id=place.id,
+        workspace_owner=place.owner,
+        environment=domain.environment,
+        assignment=assignment,
+        address=str(mailbox),
+        status="active",
+        smtp=False,
+        imap=False,
+        epoch=1,
+        home_location=place.location,
+        metadata_={},
+        created_at=change.now,
+        updated_at=change.now,
+    )
 
 
 def _place(
