@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from gateway.app.parts import Ground, opened
+from gateway.control.domains.verification import DnsTxtLookup
 from gateway.control.records import Actor
 from gateway.control.services import ControlServices
 from gateway.control.settings import ControlSettings
@@ -49,7 +50,14 @@ def control_services(ground: Ground) -> ControlServices:
         default_location=config.default_location,
         may_leave=bool(config.relay.allowed_recipients),
     )
-    return ControlServices.open(ground.control, ground.master_key, settings, ground.clock, ground.ids)
+    return ControlServices.open(
+        ground.control,
+        ground.master_key,
+        settings,
+        ground.clock,
+        ground.ids,
+        lookup=DnsTxtLookup(config.dns.servers),
+    )
 
 
 def queue_service(ground: Ground) -> QueueService:

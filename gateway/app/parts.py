@@ -6,13 +6,14 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from gateway.control.installation.service import Installation
+from gateway.control.installation.service import Installation, check_before_upgrade
 from gateway.outgoing.shards import Organisations, ReturnPaths
 from gateway.system.blobs import BlobStore, open_blobs
 from gateway.system.clock import Clock, SystemClock
 from gateway.system.config import Config
-from gateway.system.database import Database, upgrade
+from gateway.system.database import Database, refuse_newer, upgrade
 from gateway.system.ids import IdSource
 from gateway.system.secrets import MasterKey
 
@@ -53,16 +54,21 @@ def opened(config: Config, *, migrate: bool = False) -> Iterator[Ground]:
     Raises DatabaseAway, SchemaError, SecretError, DatabaseUrlInvalid: nothing was changed then.
     """
     clock = SystemClock()
-    mode = "auto" if migrate and config.control.migrate == "auto" else "manual"
+    mode: Literal["auto", "manual"] = "auto" if migrate and config.control.migrate == "auto" else "manual"
     with contextlib.ExitStack() as stack:
         master_key = MasterKey.load(config.master_key_file)
         make_folders(config)
         control = stack.enter_context(Database.open(config.control.url, purpose="control"))
-        upgrade(control, "control", "auto" if mode == "auto" else "manual")
+        # Everything is looked at before anything is touched.
+        refuse_newer(control, "control")
+        check_before_upgrade(control, master_key)
         locations = {}
         for name, location in config.locations.items():
             locations[name] = stack.enter_context(Database.open(location.url, purpose=name))
-            upgrade(locations[name], "location", "auto" if mode == "auto" else "manual")
+            refuse_newer(locations[name], "location")
+        upgrade(control, "control", mode)
+        for database in locations.values():
+            upgrade(database, "location", mode)
         installation = Installation.open(control, master_key, clock)
         yield Ground(config, clock, IdSource(clock), control, locations, master_key, installation)
 

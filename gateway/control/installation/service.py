@@ -52,6 +52,17 @@ class Installation:
         return derive(self._root, f"durable/{purpose}")
 
 
+def check_before_upgrade(database: Database, master_key: MasterKey) -> None:
+    """Refuse a wrong key before anything is done to the database; one without our tables takes any.
+
+    Raises SecretError, DatabaseAway.
+    """
+    with database.read() as connection:
+        if sa.inspect(connection).has_table(MasterKeyRow.__tablename__):
+            with Session(connection) as session:
+                check_master_key(master_key, marks(session))
+
+
 def marks(session: Session) -> tuple[KeyMark, ...]:
     """The master keys that something in this database may be sealed under."""
     rows = session.scalars(sa.select(MasterKeyRow).order_by(MasterKeyRow.created_at))

@@ -15,7 +15,7 @@ from gateway.system.database.errors import (
     SchemaTooOld,
     translated,
 )
-from gateway.system.database.schema import SchemaState, schema_state, upgrade
+from gateway.system.database.schema import SchemaState, refuse_newer, schema_state, upgrade
 
 __all__ = [
     "ChangeProbe",
@@ -28,6 +28,7 @@ __all__ = [
     "SchemaState",
     "SchemaTooNew",
     "SchemaTooOld",
+    "refuse_newer",
     "schema_state",
     "translated",
     "upgrade",

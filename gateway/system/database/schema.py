@@ -56,6 +56,11 @@ def schema_state(database: Database, which: Which) -> SchemaState:
         return _state(connection, which)
 
 
+def refuse_newer(database: Database, which: Which) -> None:
+    """Look at a database before anything is done to any: raises SchemaTooNew, DatabaseAway."""
+    _refuse_newer(schema_state(database, which), database.purpose)
+
+
 def upgrade(database: Database, which: Which, mode: Mode = "auto") -> SchemaState:
     """Bring the schema up to date in one transaction, one process at a time; returns the new state.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.control.errors import Forbidden, Unavailable
-from gateway.control.installation.service import Installation
+from gateway.control.installation.service import Installation, check_before_upgrade
 from gateway.control.services import ControlServices
 from gateway.system.clock import ManualClock
 from gateway.system.database import Database
@@ -39,6 +39,8 @@ def test_the_wrong_key_is_refused_and_nothing_is_touched(
         before = session.connection().exec_driver_sql("SELECT * FROM master_keys").all()
     with pytest.raises(SecretError, match="is not this installation's master key"):
         make_services(control_url, master_key=wrong)
+    with pytest.raises(SecretError, match="is not this installation's master key"):
+        check_before_upgrade(services.writes.database, wrong)
     with services.writes.view() as session:
         assert session.connection().exec_driver_sql("SELECT * FROM master_keys").all() == before
 
@@ -122,3 +124,8 @@ def test_the_audit_of_a_rotation_has_no_secret(services: ControlServices, key_fi
     entry = services.audit.list(OPERATOR, operation="master-key.rotate")[0]
     for line in key_file.read_text().split():
         assert line.partition(":")[2][:16] not in str(entry)
+
+
+def test_an_empty_database_takes_any_key(database_url: str, tmp_path: Path) -> None:
+    with Database.open(database_url, purpose="control") as database:
+        check_before_upgrade(database, MasterKey.create(tmp_path / "any.key"))
