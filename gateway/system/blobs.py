@@ -200,6 +200,8 @@ class ObjectBlobs:
     def open(cls, address: str, **config: str) -> ObjectBlobs:
         """The store at `s3://bucket/prefix`; credentials and endpoint from the AWS variables or `config`.
 
+        `config` has the library's names, such as `aws_access_key_id`, `aws_region`, `aws_endpoint`.
+
         Raises BlobsAway if the `obstore` package is not installed.
         """
         try:
@@ -207,10 +209,16 @@ class ObjectBlobs:
         except ImportError as error:
             why = "the package obstore is not installed: pip install 'gatepost[s3]'"
             raise BlobsAway(address, why) from error
+        endpoint = config.get("aws_endpoint") or os.environ.get("AWS_ENDPOINT", "")
         store = S3Store.from_url(
             address,
             config=config or None,  # type: ignore[arg-type]
-            client_options={"timeout": timedelta(seconds=4), "connect_timeout": timedelta(seconds=2)},
+            client_options={
+                "timeout": timedelta(seconds=4),
+                "connect_timeout": timedelta(seconds=2),
+                # Only where the operator wrote it so: an endpoint in the machine or the rack.
+                "allow_http": endpoint.startswith("http://"),
+            },
             retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=4)},
         )
         return cls(store, address)

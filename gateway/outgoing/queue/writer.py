@@ -213,3 +213,4 @@ class Writer:
                 self._farewell(connection)
         except DatabaseAway as error:
             self._log.error("queue_not_left", reason=str(error))
+        self._preparation.close()

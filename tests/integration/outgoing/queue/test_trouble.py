@@ -169,6 +169,26 @@ async def test_blobs_that_cannot_be_written(location_database: Database, tmp_pat
         await store.add(new_message())
 
 
+async def test_a_silent_blob_store_is_asked_once_a_batch(location_database: Database, tmp_path: Path) -> None:
+    asked = 0
+
+    class SilentBlobs(LocalBlobs):
+        def put(self, key: str, data: bytes) -> None:
+            nonlocal asked
+            asked += 1
+            raise BlobsAway("there", "timed out")
+
+    async with running_store(location_database, tmp_path) as store:
+        store._writer._preparation._blobs = SilentBlobs(tmp_path)
+        adds = [store.add(new_message(content=LARGE)) for _ in range(100)]
+        small = store.add(new_message())
+        results = await asyncio.gather(small, *adds, return_exceptions=True)
+        assert [str(result.reply)[:9] for result in results if isinstance(result, Refusal)] == [
+            "451 4.3.0"
+        ] * 100
+        assert asked < 20
+
+
 async def test_the_thread_outlives_what_nobody_expected(location_database: Database, tmp_path: Path) -> None:
     class BrokenBlobs(LocalBlobs):
         def put(self, key: str, data: bytes) -> None:
