@@ -48,14 +48,19 @@ class IdentityDoor(Protocol):
 class IntakeDoor(Protocol):
     """`gateway.outgoing.intake.Intake`, as far as it is used here."""
 
-    def check_sender(self, identity: Identity, mail: MailCommand) -> Reply | None:
-        """A refusal of MAIL FROM, or None. Microseconds: it runs on the event loop."""
+    def check_sender(self, identity: Identity, command: MailCommand, client_address: str) -> Reply | None:
+        """A refusal of MAIL FROM (recorded), or None. Microseconds: it runs on the event loop."""
         ...
 
     def check_recipient(
-        self, identity: Identity, accepted: Sequence[RcptCommand], recipient: RcptCommand
+        self,
+        identity: Identity,
+        accepted: Sequence[RcptCommand],
+        recipient: RcptCommand,
+        reverse_path: str,
+        client_address: str,
     ) -> Reply | None:
-        """A refusal of RCPT TO, or None; `accepted` are the recipients before it. Microseconds too."""
+        """A refusal of RCPT TO (recorded), or None; `accepted` are the recipients before it."""
         ...
 
     async def submit(self, submission: Submission) -> Receipt:

@@ -26,15 +26,18 @@ if TYPE_CHECKING:
 class SubmissionSession(AuthenticatedSession):
     """The commands of a transaction, and the small ones."""
 
-    __slots__ = ("_transaction",)
+    __slots__ = ("_put_off", "_transaction")
 
     def __init__(self, edge: SubmissionEdge, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(edge, loop)
         self._transaction: Transaction | None = None
+        # MAIL or RCPT was refused for now: what was pipelined behind it is out of order, and no error.
+        self._put_off = False
 
     def forget_transaction(self) -> None:
         """Drop the transaction, if there is one."""
         self._transaction = None
+        self._put_off = False
 
     # The envelope
 
@@ -61,11 +64,13 @@ class SubmissionSession(AuthenticatedSession):
         if mail.size is not None and mail.size > limit:
             self.refuse(_too_big(limit))
             return
-        refusal = self.edge.intake.check_sender(identity, mail)
+        refusal = self.edge.intake.check_sender(identity, mail, self.address)
         if refusal is not None:
+            self._put_off = refusal.is_transient
             self.refuse(refusal)
             return
         self._transaction = Transaction(mail, limit)
+        self._put_off = False
         self.say(replies.SENDER_OK)
 
     @syntax("RCPT TO:<address> [parameters]")
@@ -74,7 +79,7 @@ class SubmissionSession(AuthenticatedSession):
         transaction = self._transaction
         identity = self.identity
         if transaction is None or identity is None:
-            self.refuse(replies.MAIL_FIRST)
+            self._refuse_order(replies.MAIL_FIRST)
             return
         if transaction.chunks is not None:
             self.refuse(replies.CHUNKS_BEGUN)
@@ -92,8 +97,12 @@ class SubmissionSession(AuthenticatedSession):
         if len(recipients) >= most:
             self.refuse(Reply(452, "4.5.3", f"{most} recipients are the most; send it to the others again"))
             return
-        refusal = self.edge.intake.check_recipient(identity, recipients, command)
+        sender = transaction.mail.reverse_path
+        refusal = self.edge.intake.check_recipient(
+            identity, recipients, command, str(sender) if sender is not None else "", self.address
+        )
         if refusal is not None:
+            self._put_off = refusal.is_transient
             self.refuse(refusal)
             return
         recipients.append(command)
@@ -109,7 +118,7 @@ class SubmissionSession(AuthenticatedSession):
         if transaction is not None and transaction.chunks is not None:
             refusal = replies.CHUNKS_BEGUN
         if refusal is not None or transaction is None:
-            self.refuse(refusal or replies.MAIL_FIRST)
+            self._refuse_order(refusal or replies.MAIL_FIRST)
             if self.has_pipelined:
                 # RFC 2920 §3.1: DATA ends a group. What follows is a message whose lines are no commands.
                 self.cut("pipelined_content", "4.7.0", "nothing may follow a refused DATA; closing")
@@ -160,6 +169,13 @@ class SubmissionSession(AuthenticatedSession):
             self.cut("refused_chunk", "4.7.0", "the chunk is too large to be read in vain; closing")
         await self._read_chunk(BdatReader(0), size, last=False)
         self.refuse(refusal)
+
+    def _refuse_order(self, reply: bytes) -> None:
+        """A command out of order. One pipelined behind a refusal for now is no fault of the client's."""
+        if self._put_off:
+            self.say(reply)
+        else:
+            self.refuse(reply)
 
     def _not_ready(self, transaction: Transaction | None) -> bytes | None:
         if transaction is None:

@@ -21,6 +21,7 @@ from gateway.outgoing.policy import (
     Ceilings,
     Decision,
     Facts,
+    check_message_bytes,
     check_recipients,
     check_sender,
     decide,
@@ -138,40 +139,58 @@ class Intake:
         self._counts = counts
         self._log = structlog.get_logger("gateway.outgoing.intake")
 
-    def check_sender(self, identity: Identity, command: MailCommand) -> Reply | None:
-        """The refusal of a MAIL FROM that is certain already, or None. Quotas as far as they are known."""
-        decision = check_sender(command.reverse_path, identity, self._directory.claims)
-        if decision.reply is not None:
-            return decision.reply
-        store = self._stores.get(identity.workspace.location)
-        if store is None:
-            return _UNKNOWN_LOCATION
-        quota = store.quota.refusal(charges_for(identity, 1), self._clock.now())
-        return quota.reply if quota is not None else None
+    def check_sender(self, identity: Identity, command: MailCommand, client_address: str) -> Reply | None:
+        """The refusal of a MAIL FROM that is certain already, recorded; or None.
+
+        Quotas are judged as far as they are known; the store decides.
+        """
+        refusal = self._sender_refusal(identity, command)
+        if refusal is None:
+            return None
+        path = str(command.reverse_path) if command.reverse_path is not None else ""
+        self._refuse_early(identity, refusal, path, (), client_address)
+        return refusal.reply
 
     def check_recipient(
         self,
         identity: Identity,
         accepted: Sequence[RcptCommand],
-        recipient: RcptCommand,  # noqa: ARG002 - what a suppression list will ask about
+        recipient: RcptCommand,
+        reverse_path: str,
+        client_address: str,
     ) -> Reply | None:
-        """The refusal of one more RCPT TO, or None; `accepted` are the recipients before it."""
+        """The refusal of one more RCPT TO, recorded, or None; `accepted` are the recipients before it."""
         try:
             check_recipients(identity.policy, len(accepted) + 1)
         except Refusal as refusal:
+            to = (str(recipient.recipient),)
+            self._refuse_early(identity, refusal, reverse_path, to, client_address)
             return refusal.reply
         return None
 
-    def refuse_early(
+    def _sender_refusal(self, identity: Identity, command: MailCommand) -> Refusal | None:
+        decision = check_sender(command.reverse_path, identity, self._directory.claims)
+        if decision.reply is not None:
+            return Refusal(decision.reply, decision.rule)
+        if command.size is not None:
+            try:
+                check_message_bytes(identity.policy, command.size)
+            except Refusal as refusal:
+                return refusal
+        store = self._stores.get(identity.workspace.location)
+        if store is None:
+            return Refusal(_UNKNOWN_LOCATION, "location")
+        return store.quota.refusal(charges_for(identity, 1), self._clock.now())
+
+    def _refuse_early(
         self,
         identity: Identity,
+        refusal: Refusal,
         reverse_path: str,
-        recipient: str | None,
+        recipients: tuple[str, ...],
         client_address: str,
-        reply: Reply,
-        rule: str,
     ) -> None:
-        """Record a refusal made before the message came: at MAIL FROM or RCPT TO."""
+        """Record a refusal made before the message came."""
         record = RefusedSubmission(
             identity.tenant.id,
             identity.account.id,
@@ -179,9 +198,9 @@ class Intake:
             client_address,
             reverse_path,
             None,
-            (recipient,) if recipient is not None else (),
-            str(reply),
-            rule,
+            recipients,
+            str(refusal.reply),
+            refusal.rule,
         )
         self._note_refusal(identity, record)
 

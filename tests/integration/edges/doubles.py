@@ -155,11 +155,16 @@ class FakeIntake:
         self.refuse_sender: Reply | None = None
         self.refuse_recipient: Callable[[RcptCommand], Reply | None] = lambda command: None
 
-    def check_sender(self, identity: Identity, mail: MailCommand) -> Reply | None:
+    def check_sender(self, identity: Identity, command: MailCommand, client_address: str) -> Reply | None:
         return self.refuse_sender
 
     def check_recipient(
-        self, identity: Identity, accepted: Sequence[RcptCommand], recipient: RcptCommand
+        self,
+        identity: Identity,
+        accepted: Sequence[RcptCommand],
+        recipient: RcptCommand,
+        reverse_path: str,
+        client_address: str,
     ) -> Reply | None:
         return self.refuse_recipient(recipient)
 
