@@ -36,7 +36,7 @@ class Timeouts:
 
 
 class _Prepared:
-    """A message that lies ready while its envelope is on the way: written as soon as all of it is accepted."""
+    """A message that lies ready while its envelope is on the way: written once all of that is accepted."""
 
     __slots__ = ("accepted", "is_written", "octets", "watch")
 

@@ -61,6 +61,13 @@ class Recorder:
         while self._task is not None and not self._task.done():
             await asyncio.shield(self._task)
 
+    def abandon(self) -> None:
+        """Write nothing more."""
+        self._waiting.clear()
+        self._slots.clear()
+        if self._task is not None:
+            self._task.cancel()
+
     async def _write_all(self) -> None:
         while self._waiting or self._slots:
             group, self._waiting = self._waiting[:_GROUP], self._waiting[_GROUP:]

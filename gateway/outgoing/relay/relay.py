@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random as randomness
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,6 +48,7 @@ _CLAIM_ROWS = 400
 _CROWD = 150
 _SIGNERS = 2
 _LEAST_PAUSE_SECONDS = 0.02
+_LEAST_RECORDING_SECONDS = 5.0
 
 
 class Store(Recording, Protocol):
@@ -168,7 +169,8 @@ class Relay:
         self._more = False
         self._dispatcher = Dispatcher(tools, settings.bounds, self._when_low)
         self._stopping = False
-        self._tasks: list[asyncio.Task[None]] = []
+        self._ticker: asyncio.Task[None] | None = None
+        self._claimers: list[asyncio.Task[None]] = []
         self._log = structlog.get_logger("gateway.outgoing.relay")
 
     def start(self) -> None:
@@ -176,9 +178,9 @@ class Relay:
         for location, store in self._stores.items():
             store.adopt_with(lambda found, at=location: self._adopt(found, at))  # type: ignore[misc]
         loop = asyncio.get_running_loop()
-        self._tasks = [
-            loop.create_task(self._ticking()),
-            *(loop.create_task(self._claiming(location, store)) for location, store in self._stores.items()),
+        self._ticker = loop.create_task(self._ticking())
+        self._claimers = [
+            loop.create_task(self._claiming(location, store)) for location, store in self._stores.items()
         ]
 
     def reserve(self, tenant_id: str, octets: int) -> bool:
@@ -206,17 +208,22 @@ class Relay:
     async def drain(self, seconds: float = 20.0) -> None:
         """Finish what runs within `seconds`, hand back the rest, write all outcomes.
 
-        Call it after intake has stopped and before the stores do.
+        Call it after intake has stopped and before the stores do; a second call does nothing.
         """
+        if self._stopping:
+            return
         self._stopping = True
-        for task in self._tasks[1:]:
-            task.cancel()
-        await asyncio.gather(*self._tasks[1:], return_exceptions=True)
+        await _end(self._claimers)
         await self._dispatcher.drain(seconds)
-        await self._settlement.finish()
-        for task in self._tasks[:1]:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        try:
+            async with asyncio.timeout(max(seconds, _LEAST_RECORDING_SECONDS)):
+                await self._settlement.finish()
+        except TimeoutError:
+            # The database is away. The ledger keeps what may repeat, recovery frees the rows.
+            self._settlement.abandon()
+            self._log.error("outcomes_not_recorded", why="the database did not answer while stopping")
+        if self._ticker is not None:
+            await _end([self._ticker])
         self._captures.close()
         self._threads.shutdown(wait=True)
         self._ledger.close()
@@ -271,3 +278,9 @@ class Relay:
         except TimeoutError:
             return
         self._wake.clear()
+
+
+async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

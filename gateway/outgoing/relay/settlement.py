@@ -128,6 +128,11 @@ class Settlement:
         for recorder in self._recorders.values():
             await recorder.flush()
 
+    def abandon(self) -> None:
+        """Write nothing more: what is left is recovered at the next start."""
+        for recorder in self._recorders.values():
+            recorder.abandon()
+
     def _settle(self, entry: Entry, verdicts: list[Verdict], content: bytes | None, slot: int | None) -> None:
         if content is None and any(verdict.report is not None for verdict in verdicts):
             task = asyncio.get_running_loop().create_task(self._load_and_settle(entry, verdicts, slot))
