@@ -101,7 +101,7 @@ def shown(key: str, value: Any) -> str:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, int | float) and key.endswith("_at"):
+    if isinstance(value, int | float) and _is_time(key):
         return iso(value)
     if isinstance(value, str):
         return "".join(
@@ -115,6 +115,10 @@ def shown(key: str, value: Any) -> str:
     if isinstance(value, Mapping):
         return json.dumps(plain(value))
     return str(value)
+
+
+def _is_time(key: str) -> bool:
+    return key == "at" or key.endswith("_at")
 
 
 def iso(seconds: float) -> str:
@@ -134,6 +138,6 @@ def plain(value: Any, key: str = "") -> Any:
         return sorted(plain(item) for item in value)
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
-    if isinstance(value, int | float) and not isinstance(value, bool) and key.endswith("_at"):
+    if isinstance(value, int | float) and not isinstance(value, bool) and _is_time(key):
         return iso(value)
     return value
