@@ -37,6 +37,7 @@ from gateway.outgoing.relay.ledger import dead_ledgers
 from gateway.outgoing.relay.relay import Relay, RelaySettings
 from gateway.outgoing.signing import KeyCache, Signer
 from gateway.system.config import Config, ConfigError, load
+from gateway.system.database import DatabaseAway
 from gateway.system.dns import HostsFile, Resolver, ServerQuery
 from gateway.system.log import configure
 from gateway.system.metrics import Metrics, serve_metrics
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from gateway.supervisor import ChildContext
 
 MAIL = "mail"
+_COUNT_SECONDS = 15.0
 _THREADS = 2
 
 
@@ -99,6 +101,9 @@ class MailProcess:
             server = await self._start(stack)
             reloading = loop.create_task(self._reload_when(reload, server))
             stack.callback(reloading.cancel)
+            if self._context.index == 0:
+                counting = loop.create_task(self._count_queues())
+                stack.callback(counting.cancel)
             await server.start()
             self._context.ready()
             await self._stop.wait()
@@ -168,6 +173,7 @@ class MailProcess:
                 self._context.incarnation,
                 ground.clock,
                 node=config.node,
+                on_batch=self._metrics.queue.batch,
                 floor_bytes=config.limits.free_space_bytes + config.limits.message_bytes * 3 // 2,
             )
             await store.start()
@@ -258,6 +264,17 @@ class MailProcess:
             asked.clear()
             await server.reload(self._reloaded_limits())
             self._context.reloaded()
+
+    async def _count_queues(self) -> None:
+        """Let the metrics of one process show how much waits in each location."""
+        while True:
+            for name, store in self._stores.items():
+                try:
+                    for state, count in (await store.count_live()).items():
+                        self._metrics.queue.recipients(name, state, count)
+                except DatabaseAway as error:
+                    self._log.warning("queue_not_counted", location=name, reason=str(error))
+            await asyncio.sleep(_COUNT_SECONDS)
 
     def _reloaded_limits(self) -> SessionLimits | None:
         """Take the certificate that the configuration names now, and give its limits.

@@ -66,6 +66,13 @@ def queue_rows(connection: Connection, wanted: QueueFilter, limit: int, location
     return [queue_row(row, row.account_id, row.reverse_path, location) for row in connection.execute(query)]
 
 
+def live_counts(connection: Connection) -> dict[str, int]:
+    """How many recipients are in each live state; a state that nobody is in has 0."""
+    state = tables.recipient.c.state
+    found = connection.execute(sa.select(state, sa.func.count()).where(sa.text(IS_LIVE)).group_by(state))
+    return {name.value: 0 for name in LIVE} | {row[0]: row[1] for row in found}
+
+
 def queue_row(row: Any, account_id: str | None, sender: str, location: str) -> QueueRow:
     """The view of a recipient's row."""
     return QueueRow(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
-from gateway.outgoing.queue import lookup
+from gateway.outgoing.queue import lookup, reading
 from gateway.outgoing.queue.batch import BatchTransaction
 from gateway.outgoing.queue.claims import Claimer, Closed, Picker, Picks
 from gateway.outgoing.queue.contents import Contents
@@ -70,12 +70,15 @@ class QueueStore:
         node: str = "local",
         floor_bytes: int = 64 * 1024 * 1024,
         beat_seconds: float = 5.0,
+        on_batch: Callable[[int, float], None] = lambda _size, _seconds: None,
     ) -> None:
         """`incarnation` names this worker process, once and never again; `node` the machine.
 
-        `floor_bytes` must stay free on the disks: 1.5 times the largest message and a reserve.
+        `floor_bytes` must stay free on the disks: 1.5 times the largest message and a reserve. `on_batch`
+        gets the size and the seconds of each batch, in the store thread.
         """
         self.location = location
+        self._on_batch = on_batch
         self.incarnation = incarnation
         self.quota = QuotaView()
         self._database = database
@@ -244,7 +247,16 @@ class QueueStore:
             farewell=self._leave,
             idle=lambda connection: lookup.enter_some(connection, clock.now()),
             answer=self._answer,
+            on_batch=self._on_batch,
         )
+
+    async def count_live(self) -> dict[str, int]:
+        """How many recipients are in each live state now. Raises DatabaseAway."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._count_live)
+
+    def _count_live(self) -> dict[str, int]:
+        with self._database.read() as connection:
+            return reading.live_counts(connection)
 
     def _future(self) -> asyncio.Future[Any]:
         return asyncio.get_running_loop().create_future()

@@ -44,12 +44,14 @@ class Writer:
         farewell: Callable[[Connection], object],
         idle: Callable[[Connection], int],
         answer: Callable[[list[Item]], None],
+        on_batch: Callable[[int, float], None],
     ) -> None:
         """`beat` runs inside a transaction every `beat_seconds`, `farewell` in the last one.
 
         `idle` runs in transactions of its own while nobody waits, until it has done 0 rows.
 
-        `answer` gets the finished items of a batch, in the store thread.
+        `answer` gets the finished items of a batch, in the store thread; `on_batch` their number and the
+        seconds they took.
         """
         self._database = database
         self._inbox = inbox
@@ -65,6 +67,7 @@ class Writer:
         self._farewell = farewell
         self._idle = idle
         self._answer = answer
+        self._on_batch = on_batch
         self._later: list[Record] = []
         self._log = structlog.get_logger("gateway.outgoing.queue")
         self.thread = threading.Thread(target=self._work, name=f"store-{database.purpose}", daemon=True)
@@ -84,7 +87,9 @@ class Writer:
             self._later = []
             self._add_beat(batch)
             if batch.items:
+                size, began = len(batch.items), time.monotonic()
                 self._process_or_fail(batch)
+                self._on_batch(size, time.monotonic() - began)
             if items == []:
                 self._use_idle_time()
         self._end()
