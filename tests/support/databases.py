@@ -18,6 +18,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -54,8 +55,27 @@ class PostgresqlServer:
 
     def drop(self, url: str) -> None:
         """Remove a database with all connections to it."""
-        name = url.split("?", 1)[0].rsplit("/", 1)[1]
-        self._execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        self._execute(f'DROP DATABASE IF EXISTS "{_name_of(url)}" WITH (FORCE)')
+
+    def stop(self) -> None:
+        """Stop the server; only for servers that no other test uses."""
+        self._server.stop()
+
+    def start_again(self) -> None:
+        """Start a stopped server; its URLs stay the same."""
+        self._server.ensure_postgres_running()
+
+    def take_away(self, url: str) -> None:
+        """Let nobody into one database, and throw out who is in."""
+        name = _name_of(url)
+        self._execute(
+            f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false',
+            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'",
+        )
+
+    def give_back(self, url: str) -> None:
+        """Undo `take_away`."""
+        self._execute(f'ALTER DATABASE "{_name_of(url)}" ALLOW_CONNECTIONS true')
 
     def url(self, name: str) -> str:
         """The URL of a database of this server."""
@@ -69,14 +89,27 @@ class PostgresqlServer:
                 connection.execute(statement)  # type: ignore[arg-type]
 
 
+def _name_of(url: str) -> str:
+    return url.split("?", 1)[0].rsplit("/", 1)[1]
+
+
+@contextmanager
+def running_server() -> Iterator[PostgresqlServer]:
+    """A server of one's own."""
+    folder = Path(tempfile.mkdtemp(prefix="gatepost-pg-"))
+    server = PostgresqlServer(folder)
+    try:
+        yield server
+    finally:
+        server._server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[PostgresqlServer]:
     """The PostgreSQL server of this test process."""
-    folder = Path(tempfile.mkdtemp(prefix="gatepost-pg-"))
-    server = PostgresqlServer(folder)
-    yield server
-    server._server.cleanup()
-    shutil.rmtree(folder, ignore_errors=True)
+    with running_server() as server:
+        yield server
 
 
 class Templates:
