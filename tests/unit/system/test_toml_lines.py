@@ -168,7 +168,8 @@ class Writer:
         elif kind == "long":
             self.text += '"""\n' + value.replace("\\", "\\\\").replace('"', '\\"') + '"""'
         else:
-            self.text += f"'''{value}'''"
+            # A line break right after the quotes is TOML's, not the value's.
+            self.text += f"'''\n{value}'''"
 
     def gap(self, inline: bool) -> str:
         """White space inside a list."""
