@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from gateway.app.desk import OpenedDesk, status_of, upgrade_all
-from gateway.app.explain import explain
 from gateway.faces.cli.command import spoken_errors
 from gateway.faces.cli.desk import Program
 from gateway.faces.cli.program import build
@@ -23,11 +22,17 @@ def main() -> None:
         serve=_serve,
         quickstart=_quickstart,
         check=_check,
-        explain=explain,
+        explain=_explain,
         upgrade=upgrade_all,
         status=status_of,
     )
     build(program)(prog_name="gatepost")
+
+
+def _explain(*arguments: Any, **options: Any) -> Any:
+    from gateway.app.explain import explain
+
+    return explain(*arguments, **options)
 
 
 def _serve(path: Path) -> int:
