@@ -67,9 +67,13 @@ class Picker:
         limit: int,
         closed: Closed,
         skip_tenants: Collection[str],
+        skip_lanes: Collection[tuple[str, str]],
         now: float,
     ) -> Picks:
-        """At most `limit` rows, spread over tenants, streams and lanes."""
+        """At most `limit` rows, spread over tenants, streams and lanes.
+
+        `skip_lanes` are (shard, domain); the domain "" stands for all of a shard.
+        """
         due = connection.execute(self._statements.any_due, {"now": now}).first() is not None
         picks = Picks(resume=self._resumable(connection, closed), due=due)
         streams = self._streams(connection, limit, skip_tenants)
@@ -78,7 +82,7 @@ class Picker:
         share = -(-limit // len(streams))
         lanes: list[tuple[str, str, str, str, int]] = []
         for tenant, stream in streams:
-            found = self._lanes(connection, tenant, stream, share, closed, picks)
+            found = self._lanes(connection, tenant, stream, share, closed, skip_lanes, picks)
             lanes += [(tenant, stream, *lane, -(-share // len(found))) for lane in found]
         self._fill(connection, picks, lanes, limit)
         return picks
@@ -129,7 +133,14 @@ class Picker:
         return found
 
     def _lanes(
-        self, connection: Connection, tenant: str, stream: str, most: int, closed: Closed, picks: Picks
+        self,
+        connection: Connection,
+        tenant: str,
+        stream: str,
+        most: int,
+        closed: Closed,
+        skip_lanes: Collection[tuple[str, str]],
+        picks: Picks,
     ) -> list[tuple[str, str]]:
         found: list[tuple[str, str]] = []
         start = cursor = self._lane_cursors.pop((tenant, stream), ("", ""))
@@ -147,7 +158,9 @@ class Picker:
                 why = "tenant" if tenant in closed.tenants else "shard"
                 picks.park.append((why, tenant, stream, row[0]))
                 cursor = (row[0], _AFTER_ALL)
-            else:
+            elif (row[0], "") in skip_lanes:
+                cursor = (row[0], _AFTER_ALL)
+            elif cursor not in skip_lanes:
                 found.append(cursor)
         self._lane_cursors[tenant, stream] = found[-1]
         return found

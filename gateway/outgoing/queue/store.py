@@ -119,14 +119,17 @@ class QueueStore:
         """Whom to give deliveries whose coroutine was cancelled; without one they are handed back."""
         self._adopter = adopter
 
-    async def add(self, message: NewMessage) -> Stored:
+    async def add(self, message: NewMessage, *, hand_over: bool = False) -> Stored:
         """Make `message` durable; when this returns, `250` may be sent.
+
+        `hand_over`: own all its recipients that are not paused, and return their deliveries; without it
+        those alone that ask for it.
 
         Raises QuotaRefused; Refusal 452 4.3.1 (no space), 451 4.3.0 (database or blobs away), or what
         `message.sign` raised. Refused messages leave nothing behind.
         """
         stored: Stored = await self._wait(
-            Add(self._future(), message), lambda done: self._adopt(done.deliveries)
+            Add(self._future(), message, hand_over), lambda done: self._adopt(done.deliveries)
         )
         return stored
 
@@ -148,15 +151,17 @@ class QueueStore:
         paused_shards: Collection[str] = (),
         suspended_tenants: Collection[str] = (),
         skip_tenants: Collection[str] = (),
+        skip_lanes: Collection[tuple[str, str]] = (),
     ) -> list[Delivery]:
         """Own at most `limit` due rows, in fair order over tenants, streams and lanes.
 
         Call it every second or so even without being woken: it also makes due rows ready, parks rows
         of `paused_shards` and `suspended_tenants`, and resumes those parked that are in neither any
-        more. Tenants in `skip_tenants` (whose memory is used up) are left alone. Raises DatabaseAway.
+        more. Tenants in `skip_tenants` and lanes in `skip_lanes` ((shard, domain), the domain "" for
+        all of a shard), of which enough waits in memory, are left alone. Raises DatabaseAway.
         """
         closed = Closed(frozenset(paused_shards), frozenset(suspended_tenants))
-        pick = partial(self._pick, limit, closed, frozenset(skip_tenants))
+        pick = partial(self._pick, limit, closed, frozenset(skip_tenants), frozenset(skip_lanes))
         async with self._picking:
             loop = asyncio.get_running_loop()
             picks = await loop.run_in_executor(self._threads, pick)
@@ -302,9 +307,15 @@ class QueueStore:
         outcomes = tuple(outcome for delivery in deliveries for outcome in delivery.handed_back(now))
         self._inbox.put(Record(None, outcomes))
 
-    def _pick(self, limit: int, closed: Closed, skip_tenants: Collection[str]) -> Picks:
+    def _pick(
+        self,
+        limit: int,
+        closed: Closed,
+        skip_tenants: Collection[str],
+        skip_lanes: Collection[tuple[str, str]],
+    ) -> Picks:
         with self._database.read() as connection:
-            return self._picker.pick(connection, limit, closed, skip_tenants, self._clock.now())
+            return self._picker.pick(connection, limit, closed, skip_tenants, skip_lanes, self._clock.now())
 
     def _make_ready(self, picks: Picks, connection: Connection) -> None:
         now = self._clock.now()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import structlog
 
@@ -13,8 +13,9 @@ from gateway.outgoing.queue.values import Delivery, Purpose
 from gateway.outgoing.relay.attempts import Attempts
 from gateway.outgoing.relay.clearance import Clearance, ControlView, Go, Later, Park
 from gateway.outgoing.relay.connection import ConnectFailed, Connection
+from gateway.outgoing.relay.crowd import Claimable, Crowd
 from gateway.outgoing.relay.fair import FairQueue, Place
-from gateway.outgoing.relay.gates import Entry, Gate, Gates, Held, Line, gate_key
+from gateway.outgoing.relay.gates import Entry, Gate, Gates, Held, Line, gate_key, split
 from gateway.outgoing.relay.hosts import NoWay
 from gateway.outgoing.relay.ledger import DotLedger
 from gateway.outgoing.relay.memory import Budget
@@ -22,11 +23,11 @@ from gateway.outgoing.relay.opener import Opener
 from gateway.outgoing.relay.replies import PeerReply
 from gateway.outgoing.relay.routes import CaptureRoute, MxRoute, SmarthostRoute
 from gateway.outgoing.relay.settlement import Settlement, no_attempt
-from gateway.outgoing.relay.transaction import MAX_RECIPIENTS
 from gateway.system.clock import Clock
 
 _LEDGER_RESERVE = 64
 _LEAST_SHARE = 4
+_MOVING_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class Dispatcher:
         self._bounds = bounds
         self._when_low = when_low
         self._fair: FairQueue[Entry] = FairQueue()
-        self._waiting: Counter[str] = Counter()
+        self._crowd = Crowd()
         self._running: Counter[str] = Counter()
         self._attempts = 0
         self._stopping = False
@@ -84,9 +85,12 @@ class Dispatcher:
         """Attempts under way."""
         return self._attempts
 
-    def crowded(self, most: int) -> list[str]:
-        """The tenants with at least `most` entries waiting."""
-        return [tenant for tenant, count in self._waiting.items() if count >= most]
+    def claimable(self) -> Claimable:
+        """What to claim from the database, and what to leave there for now."""
+        now = self._tools.clock.monotonic()
+        return self._crowd.claimable(
+            {gate.key for gate in self._tools.gates if now - gate.moved_at < _MOVING_SECONDS}
+        )
 
     def take_in(self, deliveries: Iterable[Delivery], location: str, held: Held | None = None) -> None:
         """Deliveries whose rows this worker owns. `held.left` is set to the number of their entries."""
@@ -110,7 +114,7 @@ class Dispatcher:
                 entry = self._fair.pop(self._may_run)
                 if entry is None:
                     return
-                self._waiting[entry.delivery.message.tenant_id] -= 1
+                self._crowd.left(entry)
                 self._start(entry)
         finally:
             self._pumping = False
@@ -131,7 +135,6 @@ class Dispatcher:
             gate.starved = False
             self._fair.unshut(gate.key)
         self._tools.gates.forget_unused(now)
-        self._waiting = +self._waiting
         self._running = +self._running
         self.pump()
 
@@ -139,9 +142,9 @@ class Dispatcher:
         """Take nothing new, hand back what waits, let what runs finish for so long, then cut it off."""
         self._stopping = True
         for entry in self._fair.take_all():
+            self._crowd.left(entry)
             self._tools.settlement.hand_back(entry)
             self._release(entry)
-        self._waiting.clear()
         for gate in self._tools.gates:
             for line in list(gate.idle):
                 self._retire(gate, line)
@@ -161,19 +164,7 @@ class Dispatcher:
     # Into the queue
 
     def _entries(self, delivery: Delivery, location: str) -> list[Entry]:
-        """One for each transaction: few enough recipients, and alike in whether mail may really go out."""
-        groups = [delivery.recipients]
-        if delivery.message.environment != "production":
-            is_allowed, domain = self._tools.clearance.is_allowed, delivery.destination
-            allowed = tuple(one for one in delivery.recipients if is_allowed(one.address, domain))
-            groups = [allowed, tuple(one for one in delivery.recipients if one not in allowed)]
-        pieces = [
-            group[start : start + MAX_RECIPIENTS]
-            for group in groups
-            for start in range(0, len(group), MAX_RECIPIENTS)
-        ]
-        whole = len(pieces) == 1
-        parts = [delivery if whole else replace(delivery, recipients=piece) for piece in pieces]
+        parts = split(delivery, self._tools.clearance.is_allowed)
         return [Entry(part, location, self._gate_of(part)) for part in parts]
 
     def _gate_of(self, delivery: Delivery) -> tuple[str, str]:
@@ -193,7 +184,7 @@ class Dispatcher:
         lane = (entry.delivery.shard_id, entry.delivery.destination)
         place = Place(message.tenant_id, message.stream, entry.gate, lane, tenant_weight, stream_weight)
         self._fair.push(place, entry, first=first)
-        self._waiting[message.tenant_id] += 1
+        self._crowd.joined(entry)
 
     # Out of the queue
 
@@ -300,12 +291,13 @@ class Dispatcher:
                 entry.held.left += 1
             self._queue(left, first=True)
         self._finish(entry)
+        gate.moved_at = self._tools.clock.monotonic()
         channel = connection.channel
         if self._stopping or not channel.is_usable:
             return None
         if channel.transactions >= self._bounds.messages_a_connection:
             return None
-        waiting = line.expect(self._tools.clock.monotonic())
+        waiting = line.expect(gate.moved_at)
         gate.idle.append(line)
         self._fair.unshut(gate.key)
         self.pump()
@@ -347,7 +339,7 @@ class Dispatcher:
         self._tools.settlement.attempted(entry, no_attempt(entry, reply), None)
         self._finish(entry)
         for waiting in self._fair.take_gate(gate.key):
-            self._waiting[waiting.delivery.message.tenant_id] -= 1
+            self._crowd.left(waiting)
             self._give_up(waiting, reply)
 
     async def _guarded(self, entry: Entry, work: Awaitable[Entry | None]) -> Entry | None:

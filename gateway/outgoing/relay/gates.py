@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from gateway.outgoing.relay.replies import PeerReply
 from gateway.outgoing.relay.routes import CaptureRoute, MxRoute, Route
+from gateway.outgoing.relay.transaction import MAX_RECIPIENTS
 
 if TYPE_CHECKING:
     from gateway.outgoing.queue import Delivery
@@ -61,6 +62,25 @@ class Entry:
     held: Held | None = None
 
 
+def split(delivery: Delivery, is_allowed: Callable[[str, str], bool]) -> list[Delivery]:
+    """A delivery as one for each transaction: few enough recipients, all going the same way.
+
+    Of non-production mail those for whom `is_allowed` (address, domain) go apart from the others.
+    """
+    groups = [delivery.recipients]
+    if delivery.message.environment != "production":
+        allowed = tuple(one for one in delivery.recipients if is_allowed(one.address, delivery.destination))
+        groups = [allowed, tuple(one for one in delivery.recipients if one not in allowed)]
+    pieces = [
+        group[start : start + MAX_RECIPIENTS]
+        for group in groups
+        for start in range(0, len(group), MAX_RECIPIENTS)
+    ]
+    if len(pieces) == 1:
+        return [delivery]
+    return [replace(delivery, recipients=piece) for piece in pieces]
+
+
 class Line:
     """One connection as its gate sees it: busy with an entry, or idle and waiting for one."""
 
@@ -102,6 +122,7 @@ class Gate:
         self.idle: list[Line] = []
         self.lines: set[Line] = set()
         self.captures = 0
+        self.moved_at = float("-inf")
         self.starved = False
         self._most = most
         self._proven = False

@@ -45,7 +45,6 @@ _CLAIM_SECONDS = 1.0
 _LATE_SECONDS = 30.0
 _LATE_ROWS = 100
 _CLAIM_ROWS = 400
-_CROWD = 150
 _SIGNERS = 2
 _LEAST_PAUSE_SECONDS = 0.02
 _LEAST_RECORDING_SECONDS = 5.0
@@ -61,6 +60,7 @@ class Store(Recording, Protocol):
         paused_shards: Collection[str] = (),
         suspended_tenants: Collection[str] = (),
         skip_tenants: Collection[str] = (),
+        skip_lanes: Collection[tuple[str, str]] = (),
     ) -> list[Delivery]:
         """Own at most `limit` due rows, in fair order. Raises DatabaseAway."""
         ...
@@ -255,16 +255,18 @@ class Relay:
 
     async def _claim(self, location: str, store: Store) -> None:
         """Claim as much as there is room for."""
-        room = _CLAIM_ROWS - self._dispatcher.waiting
-        if room < _CLAIM_ROWS // 4 or not self._control.is_fresh():
+        claimable = self._dispatcher.claimable()
+        rows = min(claimable.rows, _CLAIM_ROWS)
+        if not rows or not self._control.is_fresh():
             return
         found = await store.claim(
-            room,
+            rows,
             paused_shards=self._control.paused_shards(),
             suspended_tenants=self._control.suspended_tenants(),
-            skip_tenants=self._dispatcher.crowded(_CROWD),
+            skip_tenants=claimable.full_tenants,
+            skip_lanes=claimable.full_lanes,
         )
-        self._more = sum(len(delivery.recipients) for delivery in found) >= room
+        self._more = sum(len(delivery.recipients) for delivery in found) >= rows
         self._adopt(found, location)
 
     def _when_low(self) -> None:

@@ -125,6 +125,15 @@ async def test_tenants_may_be_left_out(location_database: Database, tmp_path: Pa
         assert set(states_of(location_database)) == {"owned", "ready"}
 
 
+async def test_lanes_and_whole_shards_may_be_left_out(location_database: Database, tmp_path: Path) -> None:
+    _fill(location_database, "t-0", 4, lanes=4, shard_id="shard-a")
+    _fill(location_database, "t-1", 4, lanes=4, shard_id="shard-b")
+    async with running_store(location_database, tmp_path) as store:
+        skip = {("shard-a", "d1.example"), ("shard-a", "d2.example"), ("shard-b", "")}
+        taken = {(d.shard_id, d.destination) for d in await store.claim(10, skip_lanes=skip)}
+        assert taken == {("shard-a", "d0.example"), ("shard-a", "d3.example")}
+
+
 async def test_closed_shards_and_tenants_are_parked_and_resumed(
     location_database: Database, tmp_path: Path
 ) -> None:

@@ -473,3 +473,21 @@ async def test_a_backlog_in_the_database_is_carried_without_waiting_for_the_cloc
         here.relay.start()
         await here.sink.until(lambda: len(here.sink.messages) == 900, 60)
         assert SystemClock().monotonic() - started_at < 30
+
+
+async def test_a_backlog_for_a_silent_destination_holds_up_no_other_lane_of_its_tenant(
+    location_database: Database, tmp_path: Path
+) -> None:
+    def rcpt(argument: str, count: int) -> str | None:
+        return SILENCE if "silent" in argument else None
+
+    records = {("example.net", "A"): ["127.0.0.1"], ("silent.example", "A"): ["127.0.0.1"]}
+    script = Script(replies={"RCPT": rcpt})
+    async with world(
+        location_database, tmp_path, script, records=records, started=False, drain_seconds=0.2
+    ) as here:
+        await asyncio.gather(*(here.put("b@silent.example", hand_over=False) for _ in range(1200)))
+        others = await asyncio.gather(*(here.put(hand_over=False) for _ in range(30)))
+        here.relay.start()
+        await here.sink.until(lambda: len(here.sink.messages) == len(others), 30)
+        assert states_of(location_database).count("owned") < 1000
