@@ -91,11 +91,12 @@ class Resolver:
         self._room = asyncio.Semaphore(_QUERIES_AT_ONCE)
 
     async def mx(self, name: str) -> tuple[MxHost, ...]:
-        """The mail exchangers of a domain as DNS lists them; empty if it exists but has none.
+        """The mail exchangers of a domain by preference; empty if it exists but has none.
 
         Raises NoSuchName, DnsAway.
         """
-        return tuple(value for value in await self._look_up(name, "MX") if isinstance(value, MxHost))
+        found = [value for value in await self._look_up(name, "MX") if isinstance(value, MxHost)]
+        return tuple(sorted(found, key=lambda mx: (mx.preference, mx.host)))
 
     async def addresses(self, name: str, *, ipv4: bool = True, ipv6: bool = True) -> tuple[str, ...]:
         """The IP addresses of a host, IPv4 before IPv6; empty if the name exists but has none.

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 OpenCredentials = Callable[["ShardRecord"], "Credentials | None"]
 """Opens a shard's sealed route credentials; may raise anything, which makes the mail wait."""
 
+_OWN_ORIGINS = frozenset({"dsn", "report", "system"})
 _NO_SHARD = "its shard no longer exists"
 
 
@@ -228,9 +229,12 @@ class Preparation:
         return self._signer.resign(parse_header(header), stored.signatures.body_hash, keys, now)
 
     def _domain_keys(self, message: StoredMessage) -> list[KeyRecord]:
-        """The keys of the From domain, if it still is this tenant's (or the platform's own, for reports)."""
+        """The keys of the From domain, if it still is this tenant's, or the platform's for our own mail."""
         domain = self._control.domain(message.from_domain)
-        if domain is None or (domain.tenant_id != message.tenant_id and domain.kind != "platform"):
+        if domain is None:
+            return []
+        is_ours = domain.kind == "platform" and message.origin in _OWN_ORIGINS
+        if domain.tenant_id != message.tenant_id and not is_ours:
             return []
         return [
             key

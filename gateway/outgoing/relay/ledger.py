@@ -11,11 +11,12 @@ import fcntl
 import mmap
 import os
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 _MAGIC = b"GPDOTS1\n"
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _HEAD_OCTETS = 512
 _SLOT_OCTETS = 512
 _FIXED = struct.Struct("<26sH")
@@ -41,7 +42,9 @@ class DotMark:
 class DotLedger:
     """This worker's marks. One slot holds one transaction of up to 100 recipients."""
 
-    def __init__(self, run_dir: Path, incarnation: str, slots: int = 2048) -> None:
+    def __init__(
+        self, run_dir: Path, incarnation: str, slots: int = 2048, boot_id: Callable[[], str] | None = None
+    ) -> None:
         """Make the file `dots-<incarnation>.ledger`. Raises OSError."""
         run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._path = run_dir / f"{_PREFIX}{incarnation}{_SUFFIX}"
@@ -50,8 +53,8 @@ class DotLedger:
         # Real blocks, not a hole: a full disk must show here and not as SIGBUS at the first mark.
         os.posix_fallocate(self._file, 0, _HEAD_OCTETS + slots * _SLOT_OCTETS)
         self._memory = mmap.mmap(self._file, _HEAD_OCTETS + slots * _SLOT_OCTETS)
-        name = incarnation.encode("utf-8")
-        self._memory[: len(_MAGIC) + 2 + len(name)] = _MAGIC + len(name).to_bytes(2, "little") + name
+        head = _MAGIC + f"{incarnation}\n{(boot_id or this_boot)()}\n".encode()
+        self._memory[: len(head)] = head
         self._free = list(range(slots - 1, -1, -1))
 
     @property
@@ -96,23 +99,25 @@ class DeadLedger:
     path: Path
     incarnation: str
     marks: tuple[DotMark, ...]
+    is_whole: bool
+    """Whether `marks` are all there were; if not, every attempt of this worker may have been past its dot."""
 
     def forget(self) -> None:
         """Remove the file."""
         self.path.unlink(missing_ok=True)
 
 
-def dead_ledgers(run_dir: Path) -> tuple[DeadLedger, ...]:
+def dead_ledgers(run_dir: Path, boot_id: Callable[[], str] | None = None) -> tuple[DeadLedger, ...]:
     """The ledgers in `run_dir` whose worker no longer lives. A file that is none of ours is left alone."""
     found = []
     for path in sorted(run_dir.glob(f"{_PREFIX}*{_SUFFIX}")):
-        ledger = _read_dead(path)
+        ledger = _read_dead(path, boot_id)
         if ledger is not None:
             found.append(ledger)
     return tuple(found)
 
 
-def _read_dead(path: Path) -> DeadLedger | None:
+def _read_dead(path: Path, boot_id: Callable[[], str] | None) -> DeadLedger | None:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -123,13 +128,21 @@ def _read_dead(path: Path) -> DeadLedger | None:
         except BlockingIOError:
             return None
         octets = file.read()
-    if not octets.startswith(_MAGIC):
-        # Its worker died while making it: nothing was marked.
-        return DeadLedger(path, path.name[len(_PREFIX) : -len(_SUFFIX)], ())
-    length = int.from_bytes(octets[len(_MAGIC) : len(_MAGIC) + 2], "little")
-    start = len(_MAGIC) + 2
-    incarnation = octets[start : start + length].decode("utf-8", "replace")
-    return DeadLedger(path, incarnation, tuple(_marks(octets)))
+    named = path.name[len(_PREFIX) : -len(_SUFFIX)]
+    magic, _, head = octets[:_HEAD_OCTETS].partition(b"\n")
+    if magic + b"\n" != _MAGIC or head.count(b"\n") < 2:
+        # Its worker died while making it and had marked nothing; or the machine did, and nobody knows.
+        return DeadLedger(path, named, (), is_whole=False)
+    incarnation, boot, _ = head.decode("utf-8", "replace").split("\n", 2)
+    return DeadLedger(path, incarnation, tuple(_marks(octets)), is_whole=boot == (boot_id or this_boot)())
+
+
+def this_boot() -> str:
+    """What names the time since the machine was started; "" if it cannot be had."""
+    try:
+        return _BOOT_ID.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 def _marks(octets: bytes | mmap.mmap) -> Iterator[DotMark]:
