@@ -53,11 +53,16 @@ class NullIntake:
     def __init__(self) -> None:
         self.taken = 0
 
-    def check_sender(self, identity: Identity, mail: MailCommand) -> Reply | None:
+    def check_sender(self, identity: Identity, command: MailCommand, client_address: str) -> Reply | None:
         return None
 
     def check_recipient(
-        self, identity: Identity, accepted: Sequence[RcptCommand], recipient: RcptCommand
+        self,
+        identity: Identity,
+        accepted: Sequence[RcptCommand],
+        recipient: RcptCommand,
+        reverse_path: str,
+        client_address: str,
     ) -> Reply | None:
         return None
 
@@ -168,14 +173,18 @@ async def serve(plan: argparse.Namespace) -> dict[str, Any]:
     process = multiprocessing.get_context("fork").Process(target=run_clients, args=(port, plan))
     process.start()
     total = plan.messages // plan.connections * plan.connections
-    while intake.taken < total // 10:
+    while intake.taken < total // 10 and process.is_alive():
         await asyncio.sleep(0.001)
     first, before, began = intake.taken, used(), time.perf_counter()
-    while intake.taken < total:
+    while intake.taken < total and process.is_alive():
         await asyncio.sleep(0.005)
     seconds, wall = used() - before, time.perf_counter() - began
+    while process.is_alive():  # its last replies are still to be written
+        await asyncio.sleep(0.005)
     process.join()
     await stop()
+    if process.exitcode:
+        raise SystemExit("the client failed: see above")
     listener.close()
     return {
         "cpu_us_per_message": round(seconds / (total - first) * 1e6, 1),

@@ -11,9 +11,10 @@ class SessionLimits:
     """Ceilings of one SMTP session; sizes are in octets, times in seconds.
 
     `message_octets` is the most anybody may send (SIZE in EHLO); a policy may allow less.
-    `skipped_octets` is how much of a refused BDAT chunk is read and thrown away before the session is closed
-    instead. `commands` counts over the connection, `junk_commands` those between two messages that bring
-    none nearer (NOOP, RSET, EHLO, VRFY, HELP …, as Postfix counts them).
+    `skipped_octets` is the largest BDAT chunk that is read and thrown away before the login (after it: any
+    that may be a message); a larger one ends the session. `commands` counts over the connection,
+    `junk_commands` those between two messages that bring none nearer (NOOP, RSET, EHLO, VRFY, HELP …, as
+    Postfix counts them).
     """
 
     message_octets: int = 25 * 1024 * 1024

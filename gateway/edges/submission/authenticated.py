@@ -260,7 +260,6 @@ class AuthenticatedSession(SmtpConnection):
                 self.say(standing_reply(found))
                 if is_final(found):
                     self._end_fallen(found)
-                self.forget_transaction()
                 return None
         self.identity = found
         return found

@@ -31,13 +31,14 @@ class SubmissionSession(AuthenticatedSession):
     def __init__(self, edge: SubmissionEdge, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(edge, loop)
         self._transaction: Transaction | None = None
-        # MAIL or RCPT was refused for now: what was pipelined behind it is out of order, and no error.
-        self._put_off = False
+        # How many more commands may be out of order because MAIL or RCPT before them was refused: they were
+        # pipelined behind it (RFC 2920) and are no errors of their own.
+        self._put_off = 0
 
     def forget_transaction(self) -> None:
         """Drop the transaction, if there is one."""
         self._transaction = None
-        self._put_off = False
+        self._put_off = 0
 
     # The envelope
 
@@ -52,6 +53,7 @@ class SubmissionSession(AuthenticatedSession):
             return
         if self.commands > self.host.limits.commands:
             self.cut("commands", "4.7.0", "too many commands on one connection; connect again")
+        self._put_off = self.host.limits.recipients + 2
         try:
             mail = parse_mail_argument(arg)
         except EnvelopeError as error:
@@ -66,11 +68,10 @@ class SubmissionSession(AuthenticatedSession):
             return
         refusal = self.edge.intake.check_sender(identity, mail, self.address)
         if refusal is not None:
-            self._put_off = refusal.is_transient
             self.refuse(refusal)
             return
         self._transaction = Transaction(mail, limit)
-        self._put_off = False
+        self._put_off = 0
         self.say(replies.SENDER_OK)
 
     @syntax("RCPT TO:<address> [parameters]")
@@ -102,7 +103,7 @@ class SubmissionSession(AuthenticatedSession):
             identity, recipients, command, str(sender) if sender is not None else "", self.address
         )
         if refusal is not None:
-            self._put_off = refusal.is_transient
+            self._put_off = 2
             self.refuse(refusal)
             return
         recipients.append(command)
@@ -141,10 +142,10 @@ class SubmissionSession(AuthenticatedSession):
         transaction = self._transaction
         refusal = self.login_first if self.identity is None else self._not_ready(transaction)
         if refusal is not None or transaction is None:
-            await self._refuse_chunk(refusal or replies.MAIL_FIRST, size, self.host.limits.skipped_octets)
+            await self._refuse_chunk(refusal or replies.MAIL_FIRST, size)
             return
         if size > self.host.limits.message_octets:
-            await self._refuse_chunk(_too_big(transaction.limit).wire(), size, 0)
+            await self._refuse_chunk(_too_big(transaction.limit).wire(), size)
         if transaction.chunks is None:
             transaction.chunks = BdatReader(transaction.limit)
         end = await self._read_chunk(transaction.chunks, size, last=last)
@@ -163,16 +164,19 @@ class SubmissionSession(AuthenticatedSession):
         self.deadlines.end_content()
         return end
 
-    async def _refuse_chunk(self, refusal: bytes, size: int, most: int) -> None:
-        if size > most:
+    async def _refuse_chunk(self, refusal: bytes, size: int) -> None:
+        """The chunk comes in any case (RFC 3030 §2): swallow it, or close if that is too much to ask."""
+        limits = self.host.limits
+        if size > (limits.skipped_octets if self.identity is None else limits.message_octets):
             self.say(refusal)
             self.cut("refused_chunk", "4.7.0", "the chunk is too large to be read in vain; closing")
         await self._read_chunk(BdatReader(0), size, last=False)
-        self.refuse(refusal)
+        self._refuse_order(refusal)
 
     def _refuse_order(self, reply: bytes) -> None:
-        """A command out of order. One pipelined behind a refusal for now is no fault of the client's."""
-        if self._put_off:
+        """A command out of order. One that was pipelined behind a refusal is no fault of the client's."""
+        if self._put_off > 0:
+            self._put_off -= 1
             self.say(reply)
         else:
             self.refuse(reply)
@@ -211,38 +215,16 @@ class SubmissionSession(AuthenticatedSession):
         try:
             receipt = await self.edge.intake.submit(submission)
         except Refusal as refusal:
-            self._refused(refusal, submission)
+            self.host.metrics.message_refused(refusal.reply.code)
+            self.refuse(refusal.reply)
         else:
-            self._accepted(receipt, submission, self.host.clock.monotonic() - began)
+            self._accepted(receipt, len(content), self.host.clock.monotonic() - began)
 
-    def _accepted(self, receipt: Receipt, submission: Submission, seconds: float) -> None:
+    def _accepted(self, receipt: Receipt, octets: int, seconds: float) -> None:
+        # One line in the log for a message, accepted or refused, and that is the intake's.
         self.errors = self.junk = 0
-        self.host.metrics.message_accepted(len(submission.content), seconds)
-        account = submission.identity.account
-        self.host.log.info(
-            "message_accepted",
-            message_id=receipt.id,
-            tenant_id=account.tenant_id,
-            account_id=account.id,
-            address=self.address,
-            octets=len(submission.content),
-            recipients=len(submission.envelope.recipients),
-            held=receipt.held,
-        )
+        self.host.metrics.message_accepted(octets, seconds)
         self.say(f"250 2.0.0 queued as {receipt.id}{' held' if receipt.held else ''}\r\n".encode("ascii"))
-
-    def _refused(self, refusal: Refusal, submission: Submission) -> None:
-        account = submission.identity.account
-        self.host.metrics.message_refused(refusal.reply.code)
-        self.host.log.info(
-            "message_refused",
-            rule=refusal.rule,
-            code=refusal.reply.code,
-            tenant_id=account.tenant_id,
-            account_id=account.id,
-            address=self.address,
-        )
-        self.refuse(refusal.reply)
 
     # The small ones
 

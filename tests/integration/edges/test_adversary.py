@@ -440,6 +440,37 @@ async def test_refusals_for_now_are_no_errors(edge: Edge) -> None:
     assert (await client.message()).startswith("250")
 
 
+@pytest.mark.parametrize("code", [452, 550])
+async def test_what_is_pipelined_behind_a_refusal_is_no_error(edge: Edge, code: int) -> None:
+    edge.intake.refuse_sender = Reply(code, f"{code // 100}.7.1", "not now")
+    client = await edge.logged_in()
+    for _ in range(19):
+        client.send(SENDER + b"\r\n" + b"RCPT TO:<b@example.net>\r\n" * 3 + b"DATA\r\n")
+        assert [(await client.reply())[:3] for _ in range(5)] == [str(code), "503", "503", "503", "503"]
+    edge.intake.refuse_sender = None
+    await client.envelope()
+    assert (await client.message()).startswith("250")
+
+
+async def test_a_large_chunk_behind_a_refusal_is_swallowed(edge: Edge) -> None:
+    edge.intake.refuse_sender = Reply(452, "4.7.1", "daily limit reached")
+    client = await edge.logged_in()
+    client.send(
+        SENDER + b"\r\nRCPT TO:<b@example.net>\r\nBDAT 500000 LAST\r\n" + b"NOOP\r\n" * 83_333 + b"xx"
+    )
+    assert [(await client.reply())[:3] for _ in range(3)] == ["452", "503", "503"]
+    await client.expect(b"NOOP", "250")
+
+
+async def test_an_endless_group_behind_a_refusal_ends(edge: Edge) -> None:
+    edge.intake.refuse_sender = Reply(452, "4.7.1", "daily limit reached")
+    client = await edge.logged_in()
+    client.send(SENDER + b"\r\n" + b"RCPT TO:<b@example.net>\r\n" * 1100)
+    reply = await client.rest()
+    assert reply.count("503 5.5.1") == 1002 + 20
+    assert "421 4.7.0" in reply
+
+
 async def test_a_message_forgives_earlier_errors(edge: Edge) -> None:
     client = await edge.logged_in()
     for _ in range(3):

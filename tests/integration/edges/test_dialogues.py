@@ -57,9 +57,7 @@ async def test_a_message_goes_in_over_starttls(edge: Edge) -> None:
     )
     assert client_info.tls is not None
     assert client_info.tls.startswith("TLSv1.3 TLS_")
-    (accepted,) = edge.log.named("message_accepted")
-    assert accepted["message_id"] == "message1"
-    assert accepted["account_id"] == edge.identity.account.id
+    assert edge.log.named("message_accepted") == []  # the intake's line is the one of a message
     assert ("message_accepted", len(MESSAGE), 0.0) in edge.metrics.calls
 
 
@@ -203,7 +201,7 @@ async def test_the_intake_refuses_in_its_own_words(edge: Edge) -> None:
     await client.expect(b"RCPT TO:<bob@example.net>", "250")
     edge.intake.failure = Refusal(Reply(452, "4.7.1", "daily limit of 200 messages reached"), "quota")
     assert await client.message() == "452 4.7.1 daily limit of 200 messages reached"
-    assert edge.log.named("message_refused")[0]["rule"] == "quota"
+    assert ("message_refused", 452) in edge.metrics.calls
     await client.expect(b"DATA", "503 5.5.1")
     edge.intake.failure = None
     await client.envelope()
