@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
@@ -27,7 +27,7 @@ from gateway.outgoing.policy import (
     decide,
     gather_facts,
 )
-from gateway.outgoing.queue import NewMessage, NewRecipient, State
+from gateway.outgoing.queue import NewMessage, State
 from gateway.outgoing.quota import charges_for
 from gateway.outgoing.signing import NoSignature, Signatures, Signer
 
@@ -229,11 +229,9 @@ class Intake:
     async def _store(self, store: QueueStore, message: NewMessage) -> Receipt:
         """Reserve room at the relay, store, hand over what was stored as ours."""
         reserved = message.hold_rule is None and self._relay.reserve(message.tenant_id, message.size)
-        if reserved:
-            message = replace(message, recipients=tuple(_handed_over(message.recipients)))
         deliveries: Sequence[Delivery] = ()
         try:
-            stored = await store.add(message)
+            stored = await store.add(message, hand_over=reserved)
             deliveries = stored.deliveries
         finally:
             if reserved and not deliveries:
@@ -345,6 +343,7 @@ class Intake:
             message_id=message.id,
             tenant_id=message.tenant_id,
             account_id=message.account_id,
+            address=message.client_address,
             sender=message.reverse_path,
             recipients=len(message.recipients),
             octets=message.size,
@@ -382,12 +381,6 @@ class Intake:
 
 
 _SHOWN = 998
-
-
-def _handed_over(recipients: Sequence[NewRecipient]) -> Iterator[NewRecipient]:
-    """The recipients, those that can go now marked for this worker."""
-    for recipient in recipients:
-        yield recipient if recipient.paused else replace(recipient, hand_over=True)
 
 
 def _text_of(header: HeaderBlock, name: bytes) -> str | None:

@@ -137,7 +137,7 @@ class BatchTransaction:
                 add.result, add.error = None, decision
             else:
                 add.error = None
-                add.result = self._stored(rows, add.prepared, decision, now)
+                add.result = self._stored(rows, add.prepared, decision, now, hand_over=add.hand_over)
 
     def _recorded(self, rows: Rows, record: Record, lost: set[int], now: float) -> Recorded:
         stored = tuple(
@@ -150,6 +150,14 @@ class BatchTransaction:
             gone = tuple(outcome for outcome in record.outcomes if id(outcome) in lost)
         return Recorded(stored, gone)
 
-    def _stored(self, rows: Rows, prepared: Prepared | None, release_at: float | None, now: float) -> Stored:
+    def _stored(
+        self,
+        rows: Rows,
+        prepared: Prepared | None,
+        release_at: float | None,
+        now: float,
+        *,
+        hand_over: bool = False,
+    ) -> Stored:
         assert prepared is not None
-        return add_message(rows, prepared, release_at, self._me, now, self._source)
+        return add_message(rows, prepared, release_at, self._me, now, self._source, hand_over=hand_over)

@@ -47,9 +47,10 @@ class Item:
 
 @dataclass(slots=True, eq=False)
 class Add(Item):
-    """A message to store."""
+    """A message to store. `hand_over`: all its recipients that can go now are to be owned by this worker."""
 
     message: NewMessage
+    hand_over: bool = False
     prepared: Prepared | None = field(init=False, default=None)
 
 

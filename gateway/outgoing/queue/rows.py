@@ -74,10 +74,18 @@ def event_row(
 
 
 def add_message(
-    rows: Rows, prepared: Prepared, release_at: float | None, owner: str, now: float, source: ContentSource
+    rows: Rows,
+    prepared: Prepared,
+    release_at: float | None,
+    owner: str,
+    now: float,
+    source: ContentSource,
+    *,
+    hand_over: bool = False,
 ) -> Stored:
     """Append the rows of one accepted message to `rows`.
 
+    `hand_over`: `owner` takes all recipients that can go now, not only those that ask for it.
     `release_at` in the future makes it scheduled. Returns what its client and the relay get once
     the transaction has committed.
     """
@@ -89,7 +97,8 @@ def add_message(
     lanes: dict[tuple[str, str], list[QueuedRecipient]] = {}
     for n, recipient in enumerate(message.recipients, 1):
         notified = no_notice or bool(recipient.notify and "DELAY" not in recipient.notify)
-        row = _recipient_row(message, n, recipient, state, release_at, owner, now, notified)
+        taker = owner if hand_over or recipient.hand_over else None
+        row = _recipient_row(message, n, recipient, state, release_at, taker, now, notified)
         rows.recipient.append(row)
         if row["state"] == State.OWNED:
             lane = lanes.setdefault((recipient.shard_id, recipient.domain), [])
@@ -176,13 +185,13 @@ def _recipient_row(
     recipient: NewRecipient,
     state: State | None,
     release_at: float | None,
-    owner: str,
+    owner: str | None,
     now: float,
     notified: bool,
 ) -> Row:
     parked = recipient.paused and state is None
     if state is None:
-        state = State.WAITING if parked else State.OWNED if recipient.hand_over else State.READY
+        state = State.WAITING if parked else State.OWNED if owner is not None else State.READY
     owned = state is State.OWNED
     late_at = None
     if parked:
