@@ -6,9 +6,9 @@ Everything else stays as it came, byte for byte.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 from gateway.mail.headers import Field, HeaderBlock
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 REMOVED = frozenset({b"bcc", b"resent-bcc", b"x-gatepost-stream", b"x-gatepost-tag", b"x-gatepost-metadata"})
 
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _PLAIN = re.compile(r"[A-Za-z0-9.\-:\[\]_]{1,255}")
 
 
@@ -88,7 +90,11 @@ def received_value(trace: Trace) -> bytes:
 
 def rfc_date(at: float) -> str:
     """A date field's value in UTC (RFC 5322 §3.3): `-0000` would say that the zone is not known."""
-    return formatdate(at)[:-5] + "+0000"
+    moment = time.gmtime(at)
+    return (
+        f"{_DAYS[moment.tm_wday]}, {moment.tm_mday:02d} {_MONTHS[moment.tm_mon - 1]} {moment.tm_year:04d} "
+        f"{moment.tm_hour:02d}:{moment.tm_min:02d}:{moment.tm_sec:02d} +0000"
+    )
 
 
 def only_recipient(addresses: Sequence[str]) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from gateway.outgoing.quota.values import Charge, Metric, Scope
@@ -12,14 +12,23 @@ if TYPE_CHECKING:
     from gateway.control.policies import ScopeLimits
     from gateway.control.records import Identity
 
-_COUNTED: tuple[tuple[str, Metric, Window], ...] = (
-    ("messages_per_minute", "messages", "minute"),
-    ("messages_per_hour", "messages", "hour"),
-    ("messages_per_day", "messages", "day"),
-    ("messages_per_month", "messages", "month"),
-    ("recipients_per_day", "recipients", "day"),
-    ("first_time_recipients_per_day", "first_time_recipients", "day"),
+_LIMITS = attrgetter(
+    "messages_per_minute",
+    "messages_per_hour",
+    "messages_per_day",
+    "messages_per_month",
+    "recipients_per_day",
+    "first_time_recipients_per_day",
 )
+_COUNTED: tuple[tuple[Metric, Window], ...] = (
+    ("messages", "minute"),
+    ("messages", "hour"),
+    ("messages", "day"),
+    ("messages", "month"),
+    ("recipients", "day"),
+    ("first_time_recipients", "day"),
+)
+"""What each of them counts, in the same order."""
 
 
 def charges_for(identity: Identity, recipients: int) -> tuple[Charge, ...]:
@@ -34,12 +43,11 @@ def charges_for(identity: Identity, recipients: int) -> tuple[Charge, ...]:
         ("tenant", f"{workspace}/{identity.tenant.id}", policy.tenant),
         ("workspace", workspace, policy.workspace),
     )
-    return tuple(charge for scope in scopes for charge in _of_scope(*scope, recipients))
-
-
-def _of_scope(scope: Scope, scope_id: str, limits: ScopeLimits, recipients: int) -> Iterator[Charge]:
-    for name, metric, window in _COUNTED:
-        limit = getattr(limits, name)
-        if limit.value is not None:
-            amount = 1 if metric == "messages" else recipients
-            yield Charge(scope, scope_id, metric, window, limit.value, amount, limit.source)
+    charges: list[Charge] = []
+    for scope, scope_id, limits in scopes:
+        # Asked for at MAIL FROM and at the end of every message: plain loops, most limits being unlimited.
+        for limit, (metric, window) in zip(_LIMITS(limits), _COUNTED, strict=True):
+            if limit.value is not None:
+                amount = 1 if metric == "messages" else recipients
+                charges.append(Charge(scope, scope_id, metric, window, limit.value, amount, limit.source))
+    return tuple(charges)
