@@ -6,7 +6,8 @@ the values here are all text, numbers, octets and booleans, which both drivers t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +45,9 @@ class ManyRows:
 
     def execute(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
         """Execute for each of `rows`; how many rows of the table were touched in all."""
-        return connection.exec_driver_sql(self._text, list(map(self._values, rows))).rowcount
+        with _cursor(connection, self._text) as cursor:
+            cursor.executemany(self._text, list(map(self._values, rows)))
+            return int(cursor.rowcount)
 
 
 class ByKeys:
@@ -74,13 +77,37 @@ class ByKeys:
             if text is None:
                 text = f"{self._head} (VALUES {self._first}{self._more * (size - 1)}){self._tail}"
                 self._texts[size] = text
-            rows += connection.exec_driver_sql(text, tuple(values)).all()
+            with _cursor(connection, text) as cursor:
+                cursor.execute(text, values)
+                rows += cursor.fetchall()
         return rows
 
 
 def first_row(connection: Connection, text: str) -> Any | None:
     """The first row of a SELECT without parameters."""
-    return connection.exec_driver_sql(text).first()
+    with _cursor(connection, text) as cursor:
+        cursor.execute(text)
+        return cursor.fetchone()
+
+
+@contextmanager
+def _cursor(connection: Connection, text: str) -> Iterator[Any]:
+    """A cursor of the driver, inside the connection's transaction; errors come out as SQLAlchemy's.
+
+    SQLAlchemy's own execution takes 25 µs a statement more, and a batch of a few messages has ten.
+    """
+    cursor = connection.connection.cursor()
+    dialect = connection.dialect
+    errors = dialect.loaded_dbapi.Error
+    try:
+        yield cursor
+    except errors as error:
+        is_gone = dialect.is_disconnect(error, connection.connection, cursor)
+        raise sa.exc.DBAPIError.instance(
+            text, None, error, errors, hide_parameters=True, connection_invalidated=is_gone, dialect=dialect
+        ) from error
+    finally:
+        cursor.close()
 
 
 def _dialect(name: str) -> Dialect:
