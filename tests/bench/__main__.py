@@ -46,7 +46,9 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="a fifth of the messages, one round")
     parser.add_argument("--only", choices=["gatepost", "postfix"])
     parser.add_argument("--scenario", action="append", choices=[one.name for one in SCENARIOS])

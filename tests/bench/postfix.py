@@ -104,7 +104,8 @@ OPENDKIM_CONF = """\
 Syslog no
 Mode s
 Canonicalization relaxed/relaxed
-Socket inet:{milter_port}@127.0.0.1
+Socket local:{root}/milter/socket
+UMask 000
 UserID opendkim
 KeyTable {root}/keytable
 SigningTable refile:{root}/signingtable
@@ -137,8 +138,7 @@ class Anchor:
             "sink_port": sink_port,
             "certificate": certificate,
             "key": key,
-            "milter_port": port + 1,
-            "milters": f"inet:127.0.0.1:{port + 1}" if dkim else "",
+            "milters": f"unix:{root}/milter/socket" if dkim else "",
         }
         self._dkim = dkim
         self._running: list[subprocess.Popen[bytes]] = []
@@ -196,7 +196,7 @@ class Anchor:
 
     def _write(self) -> None:
         root = self._root
-        for name in ("postfix", "queue", "data", "dovecot", "dovecot-state", "keys"):
+        for name in ("postfix", "queue", "data", "dovecot", "dovecot-state", "keys", "milter"):
             (root / name).mkdir(parents=True, exist_ok=True)
         root.chmod(0o755)
         (root / "postfix/main.cf").write_text(MAIN_CF.format(**self._values))
@@ -216,7 +216,8 @@ class Anchor:
         )
         (root / "keytable").write_text(f"k1 bench.test:s1:{root}/keys/s1.private\n")
         (root / "signingtable").write_text("*@bench.test k1\n")
-        for folder, owner in (("data", "postfix"), ("keys", "opendkim"), ("dovecot-state", "dovecot")):
+        owners = {"data": "postfix", "keys": "opendkim", "milter": "opendkim", "dovecot-state": "dovecot"}
+        for folder, owner in owners.items():
             subprocess.run(["chown", "-R", owner, str(root / folder)], check=True)
         for path in (root / "users", root / "keytable", root / "signingtable"):
             path.chmod(0o644)

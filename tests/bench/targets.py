@@ -27,7 +27,9 @@ messages_per_day = 100_000_000
 [limits.tenant]
 messages_per_day = 100_000_000
 """
-_LIVE_ROWS = "SELECT count(*) FROM recipient WHERE state NOT IN ('delivered', 'bounced', 'expired', 'dropped')"
+_LIVE_ROWS = (
+    "SELECT count(*) FROM recipient WHERE state NOT IN ('delivered', 'bounced', 'expired', 'dropped')"
+)
 
 
 class Target(Protocol):
@@ -205,4 +207,3 @@ class Sink:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-
