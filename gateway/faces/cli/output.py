@@ -28,13 +28,12 @@ class CommandFailed(click.ClickException):
         self.detail = detail
         self.fix = fix
         self.exit_code = exit_code  # type: ignore[misc]
+        self.as_json = False
 
     def show(self, file: Any = None) -> None:
-        """Print to stderr: JSON if the command was asked for JSON, sentences otherwise."""
-        context = click.get_current_context(silent=True)
-        as_json = bool(context and context.find_root().meta.get("gatepost.json"))
+        """Print to stderr: JSON if the command was asked for JSON (`as_json`), sentences otherwise."""
         stream = file or sys.stderr
-        if as_json or (context is not None and context.params.get("as_json")):
+        if self.as_json:
             print(json.dumps({"code": self.code, "detail": self.detail, "fix": self.fix}), file=stream)
             return
         print(f"Error: {self.detail}", file=stream)
