@@ -220,7 +220,7 @@ class TestEnd:
         (session,) = edge.registry
         await edge.until(lambda: session._buffer == MESSAGE)  # type: ignore[attr-defined]
         drained = asyncio.ensure_future(edge.server.drain(30))
-        await asyncio.sleep(0.01)
+        await edge.until(lambda: session._last_word is not None)  # type: ignore[attr-defined]
         assert not drained.done()
         client.send(b".\r\nMAIL FROM:<ann@example.com>\r\n")
         reply = await client.rest()
@@ -235,7 +235,8 @@ class TestEnd:
         client.send(MESSAGE + b".\r\n")
         await edge.intake.begun.wait()
         drained = asyncio.ensure_future(edge.server.drain(30))
-        await asyncio.sleep(0.01)
+        (session,) = edge.registry
+        await edge.until(lambda: session._last_word is not None)  # type: ignore[attr-defined]
         edge.intake.hold.set()
         reply = await client.rest()
         assert reply.startswith("250 2.0.0 queued as message1\r\n421 4.3.2")
