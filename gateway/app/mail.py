@@ -51,6 +51,8 @@ if TYPE_CHECKING:
 MAIL = "mail"
 _COUNT_SECONDS = 15.0
 _THREADS = 2
+_SESSIONS_SHARE = 0.5
+"""Of the time for draining, for sessions: a client that stalls must not cost the relay its own share."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,7 @@ class MailProcess:
         self._stop: asyncio.Event
         self._stores: Mapping[str, QueueStore] = {}
         self._records: dict[str, Records] = {}
+        self._drain_until = 0.0
 
     async def run(self) -> int:
         """Serve until SIGTERM, then drain."""
@@ -107,8 +110,14 @@ class MailProcess:
             await server.start()
             self._context.ready()
             await self._stop.wait()
-            await server.drain(self._ground.config.limits.drain_seconds)
+            seconds = self._ground.config.limits.drain_seconds
+            self._drain_until = loop.time() + seconds
+            await server.drain(seconds * _SESSIONS_SHARE)
         return 0
+
+    async def _drain_relay(self, relay: Relay) -> None:
+        """In half of what the sessions left, so that outcomes are written before patience ends."""
+        await relay.drain(max(1.0, self._drain_until - asyncio.get_running_loop().time()) / 2)
 
     async def _start(self, stack: contextlib.AsyncExitStack) -> SubmissionServer:
         """Build everything; what is pushed on `stack` is stopped in reverse."""
@@ -131,7 +140,7 @@ class MailProcess:
         )
         relay = self._make_relay(window, signer, reports)
         relay.start()
-        stack.push_async_callback(relay.drain)
+        stack.push_async_callback(self._drain_relay, relay)
         threads = ThreadPoolExecutor(_THREADS, "intake")
         stack.callback(threads.shutdown)
         intake = Intake(
@@ -292,16 +301,21 @@ class MailProcess:
 
 
 async def recover_dead(stores: Mapping[str, QueueStore], config: Config, dead: tuple[str, ...]) -> None:
-    """Free what dead processes of this node held; their ledgers tell what may have been delivered."""
+    """Free what dead processes of this node held; their ledgers tell what may have been delivered.
+
+    A ledger without a living owner is a dead process's, whoever its supervisor was: after the whole
+    gateway was killed nobody else knows their names.
+    """
     ledgers = {ledger.incarnation: ledger for ledger in dead_ledgers(run_folder(config))}
-    gone = set(dead) & set(ledgers)
-    for incarnation in dead:
+    for incarnation in {*dead, *ledgers}:
         ledger = ledgers.get(incarnation)
-        marks = {(mark.message_id, mark.n) for mark in ledger.marks} if ledger is not None else None
+        marks = None
+        if ledger is not None and ledger.is_whole:
+            marks = {(mark.message_id, mark.n) for mark in ledger.marks}
         for store in stores.values():
             await store.recover([incarnation], marks)
-    for incarnation in gone:
-        ledgers[incarnation].forget()
+        if ledger is not None:
+            ledger.forget()
 
 
 def session_limits(config: Config) -> SessionLimits:

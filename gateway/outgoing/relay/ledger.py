@@ -48,13 +48,23 @@ class DotLedger:
         """Make the file `dots-<incarnation>.ledger`. Raises OSError."""
         run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._path = run_dir / f"{_PREFIX}{incarnation}{_SUFFIX}"
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Real blocks, not a hole: a full disk must show here and not as SIGBUS at the first mark.
-        os.posix_fallocate(self._file, 0, _HEAD_OCTETS + slots * _SLOT_OCTETS)
-        self._memory = mmap.mmap(self._file, _HEAD_OCTETS + slots * _SLOT_OCTETS)
-        head = _MAGIC + f"{incarnation}\n{(boot_id or this_boot)()}\n".encode()
-        self._memory[: len(head)] = head
+        draft = run_dir / f".{self._path.name}.new"
+        size = _HEAD_OCTETS + slots * _SLOT_OCTETS
+        self._file = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            # It gets its name only when it is locked: an unlocked one is taken for a dead worker's.
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Real blocks, not a hole: a full disk must show here and not as SIGBUS at the first mark.
+            os.posix_fallocate(self._file, 0, size)
+            self._memory = mmap.mmap(self._file, size)
+            head = _MAGIC + f"{incarnation}\n{(boot_id or this_boot)()}\n".encode()
+            self._memory[: len(head)] = head
+            self._path.hardlink_to(draft)
+        except OSError:
+            os.close(self._file)
+            raise
+        finally:
+            draft.unlink()
         self._free = list(range(slots - 1, -1, -1))
 
     @property

@@ -235,7 +235,10 @@ class Relay:
     async def _ticking(self) -> None:
         while True:
             await asyncio.sleep(_TICK_SECONDS)
-            self._dispatcher.tick()
+            try:
+                self._dispatcher.tick()
+            except Exception:  # noqa: BLE001 - without the tick nothing that hangs is ever cut off
+                self._log.exception("tick_failed")
 
     async def _claiming(self, location: str, store: Store) -> None:
         look_late_at = 0.0
@@ -249,6 +252,8 @@ class Relay:
                     look_late_at = self._clock.monotonic() + pause
             except (DatabaseAway, Refusal) as error:
                 self._log.warning("claim_failed", location=location, error=str(error))
+            except Exception:  # noqa: BLE001 - or the location's mail would lie until the next start
+                self._log.exception("claim_failed_unexpectedly", location=location)
             # However many hints come, the database is asked at most so often.
             await asyncio.sleep(_LEAST_PAUSE_SECONDS)
             await self._until_woken()

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from gateway.mail.reply import Refusal
 from gateway.outgoing.queue.retry import end_of_life
-from gateway.outgoing.queue.values import ContentGone, Outcome, OutcomeKind
+from gateway.outgoing.queue.values import Outcome, OutcomeKind
 from gateway.outgoing.relay.gates import Entry
 from gateway.outgoing.relay.recorder import Recorder
 from gateway.outgoing.relay.replies import PeerReply
@@ -155,8 +154,8 @@ class Settlement:
     async def _load_and_settle(self, entry: Entry, verdicts: list[Verdict], slot: int | None) -> None:
         try:
             content = (await entry.delivery.load()).content
-        except (ContentGone, Refusal) as error:
-            # A report without the returned message is better than none.
+        except Exception as error:  # noqa: BLE001 - ContentGone, Refusal, or what nobody expected
+            # A report without the returned message is better than none, and its rows are not ours for ever.
             content = b""
             message_id = entry.delivery.message.id
             self._log.warning("report_without_content", message_id=message_id, error=str(error))
