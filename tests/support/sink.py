@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import ssl
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 Answer = Callable[[str, int], str | None]
@@ -345,3 +347,20 @@ def ehlo_lines(lines: Iterable[str]) -> str:
     """A multi-line 250 reply of these lines."""
     texts = list(lines)
     return "\n".join([*(f"250-{text}" for text in texts[:-1]), f"250 {texts[-1]}"])
+
+
+@contextmanager
+def serving(script: Script) -> Iterator[Sink]:
+    """A sink with an event loop and thread of its own, for tests that have none."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="sink")
+    thread.start()
+    sink = Sink(script)
+    asyncio.run_coroutine_threadsafe(sink.start(), loop).result(10)
+    try:
+        yield sink
+    finally:
+        asyncio.run_coroutine_threadsafe(sink.close(), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
