@@ -39,6 +39,7 @@ from gateway.outgoing.signing import KeyCache, Signer
 from gateway.system.config import Config, ConfigError, load
 from gateway.system.database import DatabaseAway
 from gateway.system.dns import HostsFile, Resolver, ServerQuery
+from gateway.system.heap import return_large_blocks
 from gateway.system.log import configure
 from gateway.system.metrics import Metrics, serve_metrics
 from gateway.system.sharedmemory import SharedSlots
@@ -73,6 +74,7 @@ class Shared:
 def run_mail(context: ChildContext) -> int:
     """The entry of a mail process; its exit status."""
     assert isinstance(context.shared, Shared)
+    return_large_blocks()
     configure(level=context.config.log_level, process=context.name)
     with opened(context.config) as ground:
         return uvloop.run(MailProcess(ground, context.shared, context).run())
