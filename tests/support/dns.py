@@ -13,6 +13,8 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 
+from tests.support.gateway import free_port
+
 Records = dict[tuple[str, str], list[str]]
 """From (name, type) to the values in master-file form; TXT values are quoted and split as needed."""
 
@@ -42,8 +44,9 @@ class NameServer:
                 self.wfile.write(len(reply).to_bytes(2, "big") + reply)
 
         socketserver.ThreadingTCPServer.allow_reuse_address = True
-        self._udp = socketserver.ThreadingUDPServer((address, port), Datagram)
-        self.port = int(self._udp.server_address[1])
+        # One number for both: outside the range from which the kernel takes ports for connections.
+        self.port = port or free_port()
+        self._udp = socketserver.ThreadingUDPServer((address, self.port), Datagram)
         self._tcp = socketserver.ThreadingTCPServer((address, self.port), Stream)
         self._threads = [
             threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -19,6 +20,10 @@ from typing import Any
 import psutil
 
 START_SECONDS = 30.0
+OBEYED_SECONDS = 1.0
+"""Within so long every process obeys a change of the control plane."""
+
+_PORTS = itertools.count(os.getpid() * 37)
 
 
 class CliError(AssertionError):
@@ -47,18 +52,22 @@ def free_port_base() -> int:
 
 
 def free_port() -> int:
-    """One port that is free just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """One port that is free just now, below those that the kernel gives to connections."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:] or 0)
+    for _ in range(500):
+        port = 10_000 + worker * 2_500 + next(_PORTS) % 2_500
+        if _is_free(port):
+            return port
+    raise RuntimeError("no free port")
 
 
 def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        with socket.socket(type=kind) as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                return False
     return True
 
 

@@ -6,7 +6,7 @@ import tomllib
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.system.toml_lines import Path, TomlSyntaxError, did_you_mean, dotted, parse_toml
@@ -185,6 +185,7 @@ def quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
 
 
+@settings(max_examples=40, deadline=None)
 @given(TABLES, st.dictionaries(KEYS, TABLES, max_size=2), st.lists(TABLES, max_size=3), st.data())
 def test_any_document(top: Any, tables: Any, array: Any, data: st.DataObject) -> None:
     """Keys, tables and arrays of tables, in any of TOML's ways to write them: data and lines are right."""
