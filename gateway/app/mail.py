@@ -93,6 +93,7 @@ class MailProcess:
         self._stores: Mapping[str, QueueStore] = {}
         self._records: dict[str, Records] = {}
         self._drain_until = 0.0
+        self._organisations = ground.organisations
 
     async def run(self) -> int:
         """Serve until SIGTERM, then drain."""
@@ -131,11 +132,10 @@ class MailProcess:
         window = ControlWindow(directory)
         self._stores = await self._open_stores(stack)
         signer = Signer(KeyCache(self._open_key))
-        organisations = ground.organisations
         reports = ReportWriter(
             directory=window,
             signer=signer,
-            organisational_domain=organisations.domain,
+            organisational_domain=self._organisations.domain,
             hostname=config.hostname,
             clock=ground.clock,
             ids=ground.ids,
@@ -145,20 +145,7 @@ class MailProcess:
         stack.push_async_callback(self._drain_relay, relay)
         threads = ThreadPoolExecutor(_THREADS, "intake")
         stack.callback(threads.shutdown)
-        intake = Intake(
-            directory=window,
-            stores=self._stores,
-            relay=relay,
-            signer=signer,
-            organisational_domain=organisations.domain,
-            hostname=config.hostname,
-            ceilings=ceilings(config),
-            clock=ground.clock,
-            ids=ground.ids,
-            threads=threads,
-            record_refusal=self._record_refusal,
-            counts=self._metrics.intake,
-        )
+        intake = self._make_intake(window, relay, signer, threads)
         pool = HashPool(config.auth.hashing_threads)
         stack.callback(pool.close)
         authenticator = Authenticator(
@@ -221,6 +208,25 @@ class MailProcess:
                 processes=config.workers,
             ),
             metrics=self._metrics.relay,
+        )
+
+    def _make_intake(
+        self, window: ControlWindow, relay: Relay, signer: Signer, threads: ThreadPoolExecutor
+    ) -> Intake:
+        ground, config = self._ground, self._ground.config
+        return Intake(
+            directory=window,
+            stores=self._stores,
+            relay=relay,
+            signer=signer,
+            organisational_domain=self._organisations.domain,
+            hostname=config.hostname,
+            ceilings=ceilings(config),
+            clock=ground.clock,
+            ids=ground.ids,
+            threads=threads,
+            record_refusal=self._record_refusal,
+            counts=self._metrics.intake,
         )
 
     def _make_server(

@@ -1,5 +1,6 @@
 """`gatepost serve` as an operator meets it: start, reload, refusal, the supervisor's hands."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -127,3 +128,16 @@ def test_each_mail_process_shows_its_metrics(own: Gateway) -> None:
     accepted = [page.count('gatepost_messages_accepted_total{origin="submission"} 1.0') for page in pages]
     assert sorted(accepted) == [0, 1]
     assert own.state["account"]["tenant_id"] not in "".join(pages)
+
+
+def test_a_client_that_stalls_does_not_cost_the_relay_its_drain(own: Gateway) -> None:
+    own.edit_config(lambda text: text + '\n[limits]\ndrain_timeout = "8s"\n')
+    own.start()
+    with contextlib.suppress(smtplib.SMTPException, OSError), own.smtp() as client:
+        client.mail(own.address)
+        client.rcpt("x@example.org")
+        client.docmd("DATA")
+        assert own.stop() == 0
+    events = {line["event"] for line in own.log_lines()}
+    assert "stopped" in events
+    assert "process_killed" not in events
