@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from gateway.outgoing.relay.channel import Channel
 
 _TOO_MANY_RECIPIENTS = 452
+_CLOSING = 421
 
 
 class _Watch:
@@ -77,7 +78,7 @@ class Attempts:
         """Try an entry on a connection.
 
         Returns what is left to do at once in a further transaction: recipients that were too many
-        for this one (RFC 5321 §4.5.3.1.10).
+        for this one (RFC 5321 §4.5.3.1.10), or all of it if the connection had been closed while idle.
         """
         ready = await self._ready(entry, go)
         if ready is None:
@@ -152,6 +153,8 @@ class Attempts:
         peer: str,
         stopping: bool,
     ) -> Entry | None:
+        if not stopping and _was_stale(channel, sent):
+            return _with(entry, entry.delivery.recipients)
         recipients = entry.delivery.recipients
         fates = fates_of(recipients, sent, peer, peer_reports=channel.features.dsn)
         left = _left_over(fates, sent)
@@ -166,6 +169,15 @@ class Attempts:
         if fates or slot is not None:
             self._settlement.attempted(entry, fates, stored.content, slot)
         return _with(entry, left) if left else None
+
+
+def _was_stale(channel: Channel, sent: Sent) -> bool:
+    """Whether a connection that was used before ended without a word about this message."""
+    return (
+        channel.transactions > 1
+        and not sent.accepted
+        and all(fate is None or fate.code == _CLOSING for fate in sent.fates)
+    )
 
 
 def _left_over(fates: list[Fate], sent: Sent) -> tuple[QueuedRecipient, ...]:

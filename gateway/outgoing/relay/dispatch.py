@@ -230,11 +230,12 @@ class Dispatcher:
         if gate.is_down(now):
             self._give_up(entry, gate.failure or PeerReply(451, b"4.4.1 the destination is unreachable"))
             return
-        if gate.idle:
+        idle = gate.idle_line(go.shard)
+        if idle is not None:
             self._count(entry, 1)
-            gate.idle.pop().carry(entry, go)
+            idle.carry(entry, go)
         else:
-            line = Line(asyncio.get_running_loop())
+            line = Line(asyncio.get_running_loop(), go.shard)
             if not gate.may_open(now) or not self._tools.gates.take_slot(gate, line):
                 self._queue(entry, first=True)
                 self._fair.shut(gate.key)
@@ -269,6 +270,7 @@ class Dispatcher:
             line.connection = connection
             connection.channel.when_lost = lambda: self._retire(gate, line)
             self._fair.unshut(gate.key)
+            self.pump()
             carried: tuple[Entry, Go] | None = (entry, go)
             while carried is not None:
                 carried = await self._carry_on(gate, line, connection, *carried)

@@ -12,6 +12,7 @@ from gateway.outgoing.relay.routes import CaptureRoute, MxRoute, Route
 from gateway.outgoing.relay.transaction import MAX_RECIPIENTS
 
 if TYPE_CHECKING:
+    from gateway.control.records import ShardRecord
     from gateway.outgoing.queue import Delivery
     from gateway.outgoing.relay.clearance import Go
     from gateway.outgoing.relay.connection import Connection
@@ -84,7 +85,9 @@ def split(delivery: Delivery, is_allowed: Callable[[str, str], bool]) -> list[De
 class Line:
     """One connection as its gate sees it: busy with an entry, or idle and waiting for one."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, shard: ShardRecord) -> None:
+        """`shard` as it was when the connection was opened: its source address, HELO and credentials."""
+        self.shard = shard
         self._loop = loop
         self._next: asyncio.Future[tuple[Entry, Go] | None] | None = None
         self.connection: Connection | None = None
@@ -130,6 +133,15 @@ class Gate:
         self._down_until = 0.0
         self._narrow: tuple[float, int] | None = None
         self.failure: PeerReply | None = None
+
+    def idle_line(self, shard: ShardRecord) -> Line | None:
+        """An idle connection that was opened for the shard as it is now; others are closed."""
+        while self.idle:
+            line = self.idle.pop()
+            if line.shard is shard or line.shard == shard:
+                return line
+            line.close()
+        return None
 
     @property
     def is_unused(self) -> bool:

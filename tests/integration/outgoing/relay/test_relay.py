@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from gateway.control.records import SourceRecord
 from gateway.outgoing.relay import Bounds, dead_ledgers
 from gateway.system.clock import SystemClock
 from gateway.system.database import Database
@@ -491,3 +493,31 @@ async def test_a_backlog_for_a_silent_destination_holds_up_no_other_lane_of_its_
         here.relay.start()
         await here.sink.until(lambda: len(here.sink.messages) == len(others), 30)
         assert states_of(location_database).count("owned") < 1000
+
+
+@pytest.mark.parametrize("end", [DROP, f"421 4.4.2 idle too long{DROP}"])
+async def test_a_connection_that_was_closed_while_idle_costs_no_attempt(
+    location_database: Database, tmp_path: Path, end: str
+) -> None:
+    script = Script(replies={"MAIL": lambda _, count: end if count == 1 else None})
+    async with world(location_database, tmp_path, script, settings={"connections": 1}) as here:
+        for _ in range(2):
+            stored = await here.put()
+            await here.until_states(location_database, "delivered", message_id=stored.id)
+        assert here.sink.connections == 2
+        assert [row.attempts for row in recipients_of(location_database)] == [1, 1]
+
+
+async def test_a_shard_that_changed_gets_fresh_connections(
+    location_database: Database, tmp_path: Path
+) -> None:
+    source = SourceRecord("source-1", "127.0.0.5", None, "out1.gate.example", "default")
+    async with world(location_database, tmp_path) as here:
+        here.control.change_shard(source=source)
+        first = await here.put()
+        await here.until_states(location_database, "delivered", message_id=first.id)
+        here.control.change_shard(source=replace(source, ipv4="127.0.0.6", helo="out2.gate.example"))
+        second = await here.put()
+        await here.until_states(location_database, "delivered", message_id=second.id)
+        assert here.sink.peers == ["127.0.0.5", "127.0.0.6"]
+        assert "EHLO out2.gate.example" in here.sink.commands

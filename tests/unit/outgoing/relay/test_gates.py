@@ -19,7 +19,7 @@ REPLY = PeerReply(451, b"4.4.1 no")
 
 
 def lines(count: int) -> list[Line]:
-    return [Line(None) for _ in range(count)]  # type: ignore[arg-type]
+    return [Line(None, None) for _ in range(count)]  # type: ignore[arg-type]
 
 
 def gates(most: int = 8, processes: int = 1) -> Gates:
