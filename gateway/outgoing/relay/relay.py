@@ -7,6 +7,7 @@ import random as randomness
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -133,12 +134,38 @@ class Relay:
         self._threads = ThreadPoolExecutor(_SIGNERS, thread_name_prefix="relay-sign")
         self._captures = CaptureWriter()
         self._recorders = {
-            location: Recorder(store, self._ledger, lambda found, at=location: self._adopt(found, at))  # type: ignore[misc]
+            location: Recorder(store, self._ledger, partial(self._adopt, location))
             for location, store in stores.items()
         }
         self._settlement = Settlement(self._recorders, write_report, clock, random, metrics)
         clearance = Clearance(control, open_credentials, allowed_recipients=settings.allowed_recipients)
         preparation = Preparation(control, signer, still_stands, return_paths, self._threads)
+        self._wake = asyncio.Event()
+        self._with_more: set[str] = set()
+        tools = self._tools(
+            clearance,
+            preparation,
+            Hosts(resolver, own_names=settings.own_names, port=settings.port),
+            slots,
+            settings,
+            metrics,
+        )
+        self._dispatcher = Dispatcher(tools, settings.bounds, self._when_low)
+        self._stopping = False
+        self._ticker: asyncio.Task[None] | None = None
+        self._claimers: list[asyncio.Task[None]] = []
+        self._log = structlog.get_logger("gateway.outgoing.relay")
+
+    def _tools(
+        self,
+        clearance: Clearance,
+        preparation: Preparation,
+        hosts: Hosts,
+        slots: Slots,
+        settings: RelaySettings,
+        metrics: RelayMetrics | None,
+    ) -> Tools:
+        """The parts that carry, put together."""
         attempts = Attempts(
             clearance,
             preparation,
@@ -146,37 +173,26 @@ class Relay:
             self._ledger,
             self._captures,
             settings.capture_folder,
-            clock,
+            self._clock,
             metrics,
         )
-        tools = Tools(
-            control=control,
+        connector = Connector(settings.timeouts, self._clock.monotonic, settings.ca_file)
+        return Tools(
+            control=self._control,
             clearance=clearance,
             attempts=attempts,
             settlement=self._settlement,
-            opener=Opener(
-                Hosts(resolver, own_names=settings.own_names, port=settings.port),
-                Connector(settings.timeouts, clock.monotonic, settings.ca_file),
-                settings.hostname,
-                metrics,
-            ),
+            opener=Opener(hosts, connector, settings.hostname, metrics),
             gates=Gates(slots, settings.process_index, settings.processes, settings.connections),
             ledger=self._ledger,
             memory=self._memory,
-            clock=clock,
+            clock=self._clock,
         )
-        self._wake = asyncio.Event()
-        self._more = False
-        self._dispatcher = Dispatcher(tools, settings.bounds, self._when_low)
-        self._stopping = False
-        self._ticker: asyncio.Task[None] | None = None
-        self._claimers: list[asyncio.Task[None]] = []
-        self._log = structlog.get_logger("gateway.outgoing.relay")
 
     def start(self) -> None:
         """Begin to claim and to carry."""
         for location, store in self._stores.items():
-            store.adopt_with(lambda found, at=location: self._adopt(found, at))  # type: ignore[misc]
+            store.adopt_with(partial(self._adopt, location))
         loop = asyncio.get_running_loop()
         self._ticker = loop.create_task(self._ticking())
         self._claimers = [
@@ -228,7 +244,7 @@ class Relay:
         self._threads.shutdown(wait=True)
         self._ledger.close()
 
-    def _adopt(self, deliveries: Sequence[Delivery], location: str) -> None:
+    def _adopt(self, location: str, deliveries: Sequence[Delivery]) -> None:
         """Rows that are ours although nobody asked for them just now: reports, cancelled requests."""
         self._dispatcher.take_in(deliveries, location)
 
@@ -247,7 +263,7 @@ class Relay:
                 await self._claim(location, store)
                 if self._clock.monotonic() >= look_late_at:
                     found = await store.claim_late(_LATE_ROWS)
-                    self._adopt(found, location)
+                    self._adopt(location, found)
                     pause = 0.0 if len(found) >= _LATE_ROWS else _LATE_SECONDS
                     look_late_at = self._clock.monotonic() + pause
             except (DatabaseAway, Refusal) as error:
@@ -271,11 +287,14 @@ class Relay:
             skip_tenants=claimable.full_tenants,
             skip_lanes=claimable.full_lanes,
         )
-        self._more = sum(len(delivery.recipients) for delivery in found) >= rows
-        self._adopt(found, location)
+        if sum(len(delivery.recipients) for delivery in found) >= rows:
+            self._with_more.add(location)
+        else:
+            self._with_more.discard(location)
+        self._adopt(location, found)
 
     def _when_low(self) -> None:
-        if self._more:
+        if self._with_more:
             self._wake.set()
 
     async def _until_woken(self) -> None:
