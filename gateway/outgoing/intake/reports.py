@@ -20,7 +20,7 @@ from gateway.outgoing.signing import Signer
 
 if TYPE_CHECKING:
     from gateway.control.records import KeyRecord, ShardRecord, TenantRecord
-    from gateway.outgoing.relay.reports import DsnRequest
+    from gateway.outgoing.relay.reports import DsnRequest, ReportedRecipient
     from gateway.system.clock import Clock
     from gateway.system.ids import IdSource
 
@@ -109,38 +109,7 @@ class ReportWriter:
     def _message(self, request: DsnRequest, to: NewRecipient, keys: Sequence[KeyRecord]) -> NewMessage:
         message, report_id = request.message, self._ids.message_id()
         header_id = f"<{report_id}@{self._hostname}>"
-        sender = f"MAILER-DAEMON@{self._hostname}"
-        raw = build_report(
-            ReportHeader(
-                f"Mail Delivery System <{sender}>",
-                f"<{to.address}>",
-                SUBJECTS.get(request.recipients[0].action, SUBJECTS["failed"]),
-                request.at,
-                header_id,
-                self._hostname,
-            ),
-            ReportedMessage(
-                message.id,
-                request.content,
-                message.received_at,
-                message.envid,
-                "HDRS" if message.ret == "HDRS" else "FULL" if message.ret == "FULL" else None,
-                message.smtputf8,
-            ),
-            [
-                RecipientReport(
-                    recipient.address,
-                    recipient.action,
-                    recipient.status,
-                    recipient.diagnostic,
-                    recipient.remote_mta,
-                    recipient.orcpt,
-                    recipient.last_attempt_at,
-                    recipient.retry_until,
-                )
-                for recipient in request.recipients
-            ],
-        )
+        raw = self._octets(request, to, header_id)
         block, body = split_message(raw)
         trace = Trace(self._hostname, report_id, None, to.address, False, request.at, message.smtputf8)
         header = complete_header(parse_header(block), trace, self._hostname)
@@ -154,7 +123,7 @@ class ReportWriter:
             origin=Origin.DSN.value,
             stream=STREAM,
             reverse_path="",
-            from_address=sender,
+            from_address=self._sender,
             from_domain=self._hostname,
             size=len(content),
             content=content,
@@ -167,6 +136,31 @@ class ReportWriter:
             eightbit=is_eightbit(content),
         )
 
+    @property
+    def _sender(self) -> str:
+        return f"MAILER-DAEMON@{self._hostname}"
+
+    def _octets(self, request: DsnRequest, to: NewRecipient, header_id: str) -> bytes:
+        """The report as RFC 3464 has it."""
+        message = request.message
+        header = ReportHeader(
+            f"Mail Delivery System <{self._sender}>",
+            f"<{to.address}>",
+            SUBJECTS.get(request.recipients[0].action, SUBJECTS["failed"]),
+            request.at,
+            header_id,
+            self._hostname,
+        )
+        reported = ReportedMessage(
+            message.id,
+            request.content,
+            message.received_at,
+            message.envid,
+            "HDRS" if message.ret == "HDRS" else "FULL" if message.ret == "FULL" else None,
+            message.smtputf8,
+        )
+        return build_report(header, reported, [_reported(recipient) for recipient in request.recipients])
+
     def _cannot(self, request: DsnRequest, reason: str) -> None:
         self._log.error(
             "report_not_written",
@@ -176,3 +170,16 @@ class ReportWriter:
             recipients=[recipient.address for recipient in request.recipients],
             reason=reason,
         )
+
+
+def _reported(recipient: ReportedRecipient) -> RecipientReport:
+    return RecipientReport(
+        recipient.address,
+        recipient.action,
+        recipient.status,
+        recipient.diagnostic,
+        recipient.remote_mta,
+        recipient.orcpt,
+        recipient.last_attempt_at,
+        recipient.retry_until,
+    )
