@@ -33,6 +33,10 @@ STREAM = "report"
 GIVE_UP_SECONDS = 3 * 86_400.0
 
 
+class CannotReport(Exception):
+    """The platform lacks what a report needs: a shard or a key."""
+
+
 class PlatformView(Protocol):
     """What reports ask of the control plane."""
 
@@ -76,7 +80,10 @@ class ReportWriter:
         self._log = structlog.get_logger("gateway.outgoing.intake")
 
     def __call__(self, request: DsnRequest) -> NewMessage | None:
-        """The report that `request` asks for; None, with a line in the log, if there can be none."""
+        """The report that `request` asks for; None, with a line in the log, if nobody can be told.
+
+        Raises CannotReport if it cannot be made for now.
+        """
         message = request.message
         try:
             recipient = parse_mailbox(message.reverse_path, smtputf8=message.smtputf8)
