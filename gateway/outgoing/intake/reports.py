@@ -100,10 +100,8 @@ class ReportWriter:
         )
         keys = [key for key in self._directory.keys_of(self._hostname) if key.state == "active"]
         if shard is None or not keys:
-            self._cannot(
-                request, "the platform has no shard or no active DKIM key; see `gatepost shard list`"
-            )
-            return None
+            # Without a report the failure would be silent: it stays queued until there can be one.
+            raise CannotReport("the platform has no shard or no active DKIM key; see `gatepost shard list`")
         to = NewRecipient(
             str(recipient),
             recipient.domain_key,
