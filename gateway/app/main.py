@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from gateway.app.desk import OpenedDesk, status_of, upgrade_all
 from gateway.faces.cli.command import spoken_errors
-from gateway.faces.cli.desk import Program
+from gateway.faces.cli.desk import Desk, Opened, Program
 from gateway.faces.cli.program import build
+from gateway.system.config import Config
 from gateway.system.log import configure
 
 
@@ -18,15 +18,36 @@ def main() -> None:
     """Run the command line."""
     configure(level="warning", process="cli")
     program = Program(
-        open=OpenedDesk,
+        open=_open,
         serve=_serve,
         quickstart=_quickstart,
         check=_check,
         explain=_explain,
-        upgrade=upgrade_all,
-        status=status_of,
+        upgrade=_upgrade,
+        status=_status,
     )
     build(program)(prog_name="gatepost")
+
+
+# Each of these loads only what it needs: a command starts sooner, and who serves forks from less memory.
+
+
+def _open(config: Config) -> Opened:
+    from gateway.app.desk import OpenedDesk
+
+    return OpenedDesk(config)
+
+
+def _upgrade(config: Config) -> list[dict[str, Any]]:
+    from gateway.app.desk import upgrade_all
+
+    return upgrade_all(config)
+
+
+def _status(desk: Desk) -> dict[str, Any]:
+    from gateway.app.desk import status_of
+
+    return status_of(desk)
 
 
 def _explain(*arguments: Any, **options: Any) -> Any:
@@ -36,7 +57,6 @@ def _explain(*arguments: Any, **options: Any) -> Any:
 
 
 def _serve(path: Path) -> int:
-    # Only who serves pays for loading what serves.
     from gateway.app.serve import serve
 
     return serve(path)

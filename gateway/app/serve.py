@@ -10,7 +10,6 @@ from pathlib import Path
 
 import structlog
 
-from gateway.app.desk import control_services
 from gateway.app.mail import MAIL, Shared, run_mail
 from gateway.app.maintenance import CONTROL, run_control
 from gateway.app.parts import make_folders, opened
@@ -92,6 +91,9 @@ def _prepare(config: Config) -> int:
     try:
         make_folders(config)
         with opened(config, migrate=True) as ground:
+            # Here and not above: this child needs the services, those that serve do not.
+            from gateway.app.desk import control_services
+
             control_services(ground).bootstrap()
     except (DatabaseAway, DatabaseUrlInvalid, SchemaError, SecretError) as error:
         log.error("not_started", reason=str(error))

@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 import click
 
 from gateway.control.errors import ServiceError
-from gateway.control.policies.service import InvalidDocuments
 from gateway.faces.cli.desk import Desk
 from gateway.faces.cli.output import EXIT_FAILED, EXIT_USAGE, CommandFailed, Printer
 from gateway.system.config import ConfigError
@@ -46,10 +45,10 @@ def spoken_errors() -> Iterator[None]:
     """Turn the errors a person can meet into sentences with an exit status."""
     try:
         yield
-    except InvalidDocuments as error:
-        raise CommandFailed(error.code, error.detail, error.fix, EXIT_USAGE) from error
     except ServiceError as error:
-        raise CommandFailed(error.code, error.detail, error.fix) from error
+        # A document with mistakes is a mistake of use, like a configuration with mistakes.
+        code = EXIT_USAGE if error.code == "policy-invalid" else EXIT_FAILED
+        raise CommandFailed(error.code, error.detail, error.fix, code) from error
     except ConfigError as error:
         problems = "\n".join(str(problem) for problem in error.problems)
         raise CommandFailed("bad-configuration", problems, "Nothing was changed.", EXIT_USAGE) from error

@@ -8,15 +8,17 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
 from gateway.control.records import Actor
-from gateway.control.services import ControlServices
 from gateway.faces.cli.output import EXIT_USAGE, CommandFailed
-from gateway.outgoing.queue import QueueService
 from gateway.system.config import DEFAULT_PATH, Config, load
+
+if TYPE_CHECKING:
+    from gateway.control.services import ControlServices
+    from gateway.outgoing.queue import QueueService
 
 CONFIG_VARIABLE = "GATEPOST_CONFIG"
 

@@ -10,8 +10,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 Row = Mapping[str, Any]
 
@@ -79,6 +77,10 @@ class Printer:
 
 
 def _table(rows: Sequence[Row], columns: Sequence[str]) -> None:
+    # Only who prints a table pays for loading what draws it.
+    from rich.console import Console
+    from rich.table import Table
+
     console = Console(highlight=False, soft_wrap=False)
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in columns:
