@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from gateway.control.base import Base
-from gateway.control.errors import Conflict, Invalid, NotFound
+from gateway.control.errors import Conflict, Forbidden, Invalid, NotFound
 from gateway.control.records import ENVIRONMENTS, Actor, Environment
 
 R = TypeVar("R", bound=Base)
@@ -64,11 +64,6 @@ def not_found(kind: str, reference: str) -> NotFound:
     )
 
 
-def own(actor: Actor, tenant_id: Any) -> sa.ColumnElement[bool]:
-    """What a caller may see: everything, or its tenant's rows (`tenant_id` is the column)."""
-    return sa.true() if actor.tenant_id is None else tenant_id == actor.tenant_id
-
-
 def shown(text: str) -> str:
     """A caller's word, made safe to print in a sentence."""
     return repr(text if len(text) <= 80 else text[:77] + "...")
@@ -99,6 +94,24 @@ def parse_environment(name: str) -> Environment:
     raise Invalid(
         "bad-environment", f"{shown(name)} is no environment.", f"Choose one of {', '.join(ENVIRONMENTS)}."
     )
+
+
+def environment_for(actor: Actor, name: str) -> Environment:
+    """The environment of a new domain, shard or workspace. Raises Invalid, Forbidden (beyond the caller)."""
+    known = parse_environment(name)
+    if actor.workspace_id is not None:
+        raise Forbidden(
+            "workspace-limited",
+            "This caller is limited to one workspace.",
+            "Use a key of the tenant, or of the platform.",
+        )
+    if actor.environment not in (None, known):
+        raise Forbidden(
+            "environment-limited",
+            f"This caller is limited to the environment {actor.environment}.",
+            f"Say {actor.environment}, or use a key that is not limited to an environment.",
+        )
+    return known
 
 
 def clean_metadata(pairs: Mapping[str, str] | None) -> dict[str, str]:

@@ -46,6 +46,7 @@ def record(
         before=payload(before) if before is not None else None,
         after={**payload(after), **more},
     )
+    change.result = payload(after)
     change.changed(kind, after.id, tenant_id=after.tenant_id, account_id=account_id)
 
 

@@ -6,10 +6,11 @@ lower-case A-labels without a final dot. Nothing here can be written: changes go
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from gateway.control.conditions import Conditions
     from gateway.control.policies import EffectivePolicy
 
 Environment = Literal["production", "staging", "development"]
@@ -23,14 +24,17 @@ ShardState = Literal["active", "paused", "retired"]
 KeyState = Literal["pending", "active", "retiring", "revoked", "destroyed"]
 KeyAlgorithm = Literal["rsa-sha256", "ed25519-sha256"]
 ActorKind = Literal["cli", "api", "system", "session"]
+Right = Literal["read", "write", "send", "support"]
+RIGHTS: tuple[Right, ...] = ("read", "write", "send", "support")
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
     """Who makes a change, for the audit: `id` is an API key's, account's or user's; `address` where from.
 
-    `tenant_id` is set for a caller limited to one tenant: services then treat other tenants' things as
-    not there. `request_id` ties audit rows of one request together.
+    `tenant_id`, `workspace_id` and `environment` are set for a caller limited to one: services then treat
+    all other things as not there. `rights` are what a face has found it may do. `request_id` ties audit rows
+    of one request together. `conditions`: what must hold when its change begins.
     """
 
     kind: ActorKind
@@ -38,6 +42,20 @@ class Actor:
     address: str | None = None
     tenant_id: str | None = None
     request_id: str | None = None
+    workspace_id: str | None = None
+    environment: Environment | None = None
+    rights: frozenset[Right] = frozenset(RIGHTS)
+    conditions: Conditions | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def is_operator(self) -> bool:
+        """Whether the whole installation is this caller's business."""
+        return self.tenant_id is None and self.workspace_id is None and self.environment is None
+
+    @property
+    def spans_tenant(self) -> bool:
+        """Whether a tenant it sees is its business in every workspace and environment."""
+        return self.workspace_id is None and self.environment is None
 
 
 @dataclass(frozen=True, slots=True)

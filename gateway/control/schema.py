@@ -10,6 +10,7 @@ from gateway.control.base import Base
 
 _ROOMS = (
     "accounts",
+    "apikeys",
     "audit",
     "credentials",
     "domains",
@@ -28,4 +29,5 @@ def metadata() -> sa.MetaData:
     """The metadata with every table that the migrations must make."""
     for room in _ROOMS:
         import_module(f"gateway.control.{room}.model")
+    import_module("gateway.control.conditions")
     return Base.metadata

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sqlalchemy.orm import Session
 
 from gateway.control.accounts.service import AccountService
+from gateway.control.apikeys.service import ApiKeyService
 from gateway.control.audit.service import AuditService
 from gateway.control.bootstrap import Bootstrap
 from gateway.control.credentials.service import CredentialService
@@ -26,7 +27,7 @@ from gateway.control.settings import ControlSettings
 from gateway.control.shards.service import ShardService
 from gateway.control.sources.service import SourceService
 from gateway.control.tenants.service import TenantService
-from gateway.control.transaction import ControlWrites
+from gateway.control.transaction import ControlChange, ControlWrites
 from gateway.control.workspaces.service import WorkspaceService
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ class ControlServices:
     audit: AuditService
     master_key: MasterKeyService
     settings: ControlSettings
+    api_keys: ApiKeyService
+    _build: _Builder = field(repr=False)
 
     @classmethod
     def open(
@@ -74,33 +77,16 @@ class ControlServices:
         DatabaseAway.
         """
         installation = Installation.open(database, master_key, clock)
-        audit_key = installation.durable_key("audit")
-        writes = ControlWrites(database, clock, ids, audit_key)
-        vault = Vault(master_key)
-        gate = _PolicyGate()
-        policies = PolicyService(writes, settings.locations)
-        workspaces = WorkspaceService(writes, gate, settings)
-        keys = KeyService(writes, vault, make_key)
-        domains = DomainService(writes, keys, settings, lookup or DnsTxtLookup())
-        shards = ShardService(writes, keys, vault, settings)
-        tenants = TenantService(writes, domains, shards, keys, gate)
-        return cls(
-            writes=writes,
-            installation=installation,
-            tenants=tenants,
-            workspaces=workspaces,
-            policies=policies,
-            plans=PlanService(writes),
-            accounts=AccountService(writes),
-            credentials=CredentialService(writes, tag_key=installation.durable_key("credential-tag")),
-            domains=domains,
-            keys=keys,
-            shards=shards,
-            sources=SourceService(writes),
-            audit=AuditService(writes, audit_key),
-            master_key=MasterKeyService(writes, master_key),
-            settings=settings,
-        )
+        writes = ControlWrites(database, clock, ids, installation.durable_key("audit"))
+        build = _Builder(installation, master_key, settings, lookup or DnsTxtLookup())
+        return build(writes, make_key)
+
+    def within(self, change: ControlChange, *, make_key: KeyMaker = make_key) -> ControlServices:
+        """The same services inside a transaction that is going on: what they change becomes part of it.
+
+        Keys are slow to make: give a `make_key` that has them ready.
+        """
+        return self._build(self.writes.joined(change), make_key)
 
     def bootstrap(self) -> None:
         """Make the installation's first rows, or add what a new version or host name needs. Idempotent."""
@@ -114,6 +100,41 @@ class ControlServices:
             keys=self.keys,
             shards=self.shards,
         ).run()
+
+
+@dataclass(frozen=True, slots=True)
+class _Builder:
+    """Puts the services together over one kind of writes."""
+
+    installation: Installation
+    master_key: MasterKey
+    settings: ControlSettings
+    lookup: TxtLookup
+
+    def __call__(self, writes: ControlWrites, make_key: KeyMaker) -> ControlServices:
+        vault, gate, settings = Vault(self.master_key), _PolicyGate(), self.settings
+        keys = KeyService(writes, vault, make_key)
+        domains = DomainService(writes, keys, settings, self.lookup)
+        shards = ShardService(writes, keys, vault, settings)
+        return ControlServices(
+            writes=writes,
+            installation=self.installation,
+            tenants=TenantService(writes, domains, shards, keys, gate),
+            workspaces=WorkspaceService(writes, gate, settings),
+            policies=PolicyService(writes, settings.locations),
+            plans=PlanService(writes),
+            accounts=AccountService(writes),
+            credentials=CredentialService(writes, tag_key=self.installation.durable_key("credential-tag")),
+            domains=domains,
+            keys=keys,
+            shards=shards,
+            sources=SourceService(writes),
+            audit=AuditService(writes, self.installation.durable_key("audit")),
+            master_key=MasterKeyService(writes, self.master_key),
+            settings=settings,
+            api_keys=ApiKeyService(writes),
+            _build=self,
+        )
 
 
 class _PolicyGate:

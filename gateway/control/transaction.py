@@ -14,8 +14,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
@@ -42,7 +42,9 @@ _CHECKPOINT_EVERY = 64
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class AuditNote:
+    """An audit entry to be; `before` and `after` are canonical JSON."""
+
     operation: str
     resource_kind: str
     resource_id: str
@@ -59,7 +61,9 @@ class ControlChange:
     actor: Actor
     now: float
     ids: IdSource
-    _entries: list[_Entry] = field(default_factory=list)
+    result: Payload | None = None
+    """What a repetition of the request is answered with: the last recorded view, or what a service says."""
+    _entries: list[AuditNote] = field(default_factory=list)
     _changes: dict[tuple[str, str], tuple[str | None, str | None]] = field(default_factory=dict)
 
     def add(self, *rows: Base) -> None:
@@ -79,14 +83,19 @@ class ControlChange:
         after: Payload | None,
     ) -> None:
         """Record what is done; `before` and `after` are JSON values without any secret."""
-        entry = _Entry(operation, resource_kind, resource_id, tenant_id, canonical(before), canonical(after))
-        self._entries.append(entry)
+        texts = canonical(before), canonical(after)
+        self._entries.append(AuditNote(operation, resource_kind, resource_id, tenant_id, *texts))
 
     def changed(
         self, kind: str, row_id: str, *, tenant_id: str | None = None, account_id: str | None = None
     ) -> None:
         """Tell every process's memory that this row is new, different or gone."""
         self._changes[kind, row_id] = (tenant_id, account_id)
+
+    @property
+    def entries(self) -> Sequence[AuditNote]:
+        """What was recorded so far, in order."""
+        return tuple(self._entries)
 
 
 class ControlWrites:
@@ -118,9 +127,13 @@ class ControlWrites:
             with self.database.write() as connection, Session(connection, expire_on_commit=False) as session:
                 head = _lock_head(session, connection)
                 change = ControlChange(session, actor, self.clock.now(), self.ids)
+                if actor.conditions is not None:
+                    actor.conditions.begin(change)
                 yield change
                 session.flush()
                 if change._changes or change._entries:
+                    if actor.conditions is not None:
+                        actor.conditions.finish(change)
                     revision = self._finish(change, head)
                     session.flush()
         except IntegrityError as error:
@@ -133,10 +146,26 @@ class ControlWrites:
             self._after_commit(revision)
 
     @contextmanager
+    def rehearsal(self, actor: Actor) -> Iterator[ControlChange]:
+        """A transaction that is always rolled back: what a change would do, seen and undone."""
+        with (
+            suppress(_Undone),
+            self.database.write() as connection,
+            Session(connection, expire_on_commit=False) as session,
+        ):
+            _lock_head(session, connection)
+            yield ControlChange(session, actor, self.clock.now(), self.ids)
+            raise _Undone
+
+    @contextmanager
     def view(self) -> Iterator[Session]:
         """A read-only session that sees one moment."""
         with self.database.read() as connection, Session(connection, expire_on_commit=False) as session:
             yield session
+
+    def joined(self, change: ControlChange) -> ControlWrites:
+        """The same, for services that are to work inside `change`: their changes become parts of it."""
+        return _JoinedWrites(self, change)
 
     def _finish(self, change: ControlChange, head: HeadRow) -> int:
         head.revision += 1
@@ -155,7 +184,7 @@ class ControlWrites:
             )
         return head.revision
 
-    def _append(self, change: ControlChange, head: HeadRow, entry: _Entry) -> None:
+    def _append(self, change: ControlChange, head: HeadRow, entry: AuditNote) -> None:
         head.audit_number += 1
         row = AuditEntryRow(
             number=head.audit_number,
@@ -183,6 +212,28 @@ class ControlWrites:
         if self._since_checkpoint >= _CHECKPOINT_EVERY:
             self._since_checkpoint = 0
             self.database.checkpoint()
+
+
+class _JoinedWrites(ControlWrites):
+    """Opens no transaction of its own: everything happens inside one that is going on."""
+
+    def __init__(self, outer: ControlWrites, change: ControlChange) -> None:
+        super().__init__(outer.database, outer.clock, outer.ids, outer._audit_key)
+        self._change = change
+
+    @contextmanager
+    def change(self, actor: Actor) -> Iterator[ControlChange]:  # noqa: ARG002 - the outer change has its actor
+        yield self._change
+        self._change.session.flush()
+
+    @contextmanager
+    def view(self) -> Iterator[Session]:
+        self._change.session.flush()
+        yield self._change.session
+
+
+class _Undone(Exception):
+    """Rolls a rehearsal back."""
 
 
 def canonical(payload: Payload | None) -> str | None:

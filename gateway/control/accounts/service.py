@@ -10,13 +10,14 @@ from sqlalchemy.orm import Session
 
 from gateway.control.accounts.model import AccountAddressRow, AccountRow
 from gateway.control.domains.model import DomainRow
-from gateway.control.errors import Conflict, Invalid, NotFound
-from gateway.control.lookup import clean_metadata, is_id, not_found, own, shown
+from gateway.control.errors import Conflict, Forbidden, Invalid, NotFound
+from gateway.control.lookup import clean_metadata, is_id, not_found, shown
 from gateway.control.recording import record
 from gateway.control.records import Actor
 from gateway.control.tenants.find import changeable_tenant, find_tenant
 from gateway.control.tenants.model import TenantRow
 from gateway.control.transaction import ControlChange, ControlWrites
+from gateway.control.visibility import visible
 from gateway.control.workspaces.assignment import assigned_workspace
 from gateway.control.workspaces.model import WorkspaceRow
 from gateway.control.workspaces.service import find_workspace
@@ -81,7 +82,7 @@ class AccountService:
         with self._writes.change(actor) as change:
             owner = changeable_tenant(change.session, actor, tenant)
             domain = _domain(change.session, owner, mailbox)
-            place = _place(change.session, actor, owner, domain, workspace)
+            place = _place(change.session, actor, owner, domain, workspace or actor.workspace_id)
             row = _row(change, mailbox, domain, place, "auto" if workspace is None else "explicit")
             row.smtp, row.imap, row.display_name = smtp, imap, name
             row.client_id, row.metadata_ = client_id, pairs
@@ -174,7 +175,7 @@ class AccountService:
         Raises NotFound.
         """
         with self._writes.view() as session:
-            statement = sa.select(AccountRow).where(own(actor, AccountRow.tenant_id))
+            statement = sa.select(AccountRow).where(visible(actor, AccountRow))
             if tenant is not None:
                 statement = statement.where(AccountRow.tenant_id == find_tenant(session, actor, tenant).id)
             if workspace is not None:
@@ -209,7 +210,7 @@ class AccountService:
 
 def find_account(session: Session, actor: Actor, reference: str) -> AccountRow:
     """An account by address, alias or grant id. Raises NotFound."""
-    statement = sa.select(AccountRow).where(own(actor, AccountRow.tenant_id))
+    statement = sa.select(AccountRow).where(visible(actor, AccountRow))
     if is_id(reference):
         statement = statement.where(AccountRow.id == reference.lower())
     else:
@@ -321,7 +322,7 @@ def _row(
 def _place(
     session: Session, actor: Actor, owner: TenantRow, domain: DomainRow, workspace: str | None
 ) -> WorkspaceRow:
-    """The workspace for an account of this domain. Raises NotFound, Conflict."""
+    """The workspace for an account of this domain. Raises NotFound, Conflict, Forbidden."""
     if workspace is None:
         found = assigned_workspace(session, owner.id, domain.name, domain.environment)
         if found is None:
@@ -330,7 +331,7 @@ def _place(
                 f"There is no default workspace of the environment {domain.environment}.",
                 "Name a workspace, or make one with --default.",
             )
-        return found
+        return _within(actor, found)
     row = find_workspace(session, actor, workspace, tenant_id=owner.id)
     if row.environment != domain.environment:
         raise Conflict(
@@ -339,7 +340,18 @@ def _place(
             f"Environments never mix: choose a workspace of {domain.environment}, or an account of a domain "
             f"that was added with --environment {row.environment}.",
         )
-    return row
+    return _within(actor, row)
+
+
+def _within(actor: Actor, place: WorkspaceRow) -> WorkspaceRow:
+    """The workspace, if the caller's limits include it: what goes elsewhere is no longer its own."""
+    if actor.workspace_id in (None, place.id) and actor.environment in (None, place.environment):
+        return place
+    raise Forbidden(
+        "beyond-limits",
+        f"The account would belong into {place.name} ({place.environment}), which is beyond this caller.",
+        "Name a workspace that the caller is limited to, or use a key with wider limits.",
+    )
 
 
 def _move(session: Session, actor: Actor, row: AccountRow, workspace: str | None) -> None:

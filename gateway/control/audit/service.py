@@ -13,10 +13,11 @@ from sqlalchemy.orm import Session
 
 from gateway.control.audit.model import AuditEntryRow, AuditPayloadRow
 from gateway.control.installation.model import HeadRow
-from gateway.control.lookup import not_found, own
+from gateway.control.lookup import not_found
 from gateway.control.records import Actor
 from gateway.control.tenants.find import find_tenant
 from gateway.control.transaction import ControlWrites, chain_hash, payload_hash
+from gateway.control.visibility import visible
 
 _PAGE = 500
 
@@ -76,7 +77,7 @@ class AuditService:
 
         Raises NotFound (the tenant).
         """
-        conditions = [own(actor, AuditEntryRow.tenant_id)]
+        conditions = [visible(actor, AuditEntryRow)]
         if resource_id is not None:
             conditions.append(AuditEntryRow.resource_id == resource_id)
         if operation is not None:
@@ -102,7 +103,7 @@ class AuditService:
         )
         with self._writes.view() as session:
             found = session.execute(
-                _entries().where(wanted, own(actor, AuditEntryRow.tenant_id))
+                _entries().where(wanted, visible(actor, AuditEntryRow))
             ).one_or_none()
         if found is None:
             raise not_found("audit", reference)
@@ -114,7 +115,7 @@ class AuditService:
         while True:
             with self._writes.view() as session:
                 statement = _entries().where(
-                    AuditEntryRow.number > number, own(actor, AuditEntryRow.tenant_id)
+                    AuditEntryRow.number > number, visible(actor, AuditEntryRow)
                 )
                 page = session.execute(statement.order_by(AuditEntryRow.number).limit(_PAGE)).all()
                 views = [_view(entry, payload) for entry, payload in page]

@@ -18,6 +18,7 @@ from gateway.control.directory.model import login_name
 from gateway.control.errors import Conflict, NotFound
 from gateway.control.records import Actor, CredentialRecord
 from gateway.control.transaction import ControlChange, ControlWrites, Payload
+from gateway.control.visibility import visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +186,7 @@ def protocols_on(account: AccountRow) -> frozenset[str]:
 
 
 def _account(session: Session, actor: Actor, ref: str) -> AccountRow:
-    account = store.find_account(session, ref, login_name(ref), actor.tenant_id)
+    account = store.find_account(session, ref, login_name(ref), visible(actor, AccountRow))
     if account is None:
         raise NotFound(
             "account-not-found",
@@ -196,7 +197,7 @@ def _account(session: Session, actor: Actor, ref: str) -> AccountRow:
 
 
 def _credential(session: Session, actor: Actor, ref: str) -> CredentialRow:
-    row = store.find_credential(session, ref, actor.tenant_id)
+    row = store.find_credential(session, ref, visible(actor, CredentialRow))
     if row is None:
         raise NotFound(
             "app-password-not-found",

@@ -21,26 +21,21 @@ class Live:
     chosen: int
 
 
-def find_account(session: Session, ref: str, key: str, tenant_id: str | None) -> AccountRow | None:
-    """The account with the grant id `ref` or the address (an alias too) compared as `key`.
-
-    With `tenant_id` only that tenant's.
-    """
+def find_account(
+    session: Session, ref: str, key: str, visible: sa.ColumnElement[bool]
+) -> AccountRow | None:
+    """The `visible` account with the grant id `ref` or the address (an alias too) compared as `key`."""
     by_address = sa.select(AccountAddressRow.account_id).where(AccountAddressRow.key == key)
     statement = sa.select(AccountRow).where(
-        sa.or_(AccountRow.id == ref.lower(), AccountRow.id.in_(by_address))
+        sa.or_(AccountRow.id == ref.lower(), AccountRow.id.in_(by_address)), visible
     )
-    if tenant_id is not None:
-        statement = statement.where(AccountRow.tenant_id == tenant_id)
     return session.scalars(statement).one_or_none()
 
 
-def find_credential(session: Session, ref: str, tenant_id: str | None) -> CredentialRow | None:
-    """The app password with this key id or id, revoked or not. With `tenant_id` only that tenant's."""
+def find_credential(session: Session, ref: str, visible: sa.ColumnElement[bool]) -> CredentialRow | None:
+    """The `visible` app password with this key id or id, revoked or not."""
     column = CredentialRow.key_id if is_key_id(ref) else CredentialRow.id
-    statement = sa.select(CredentialRow).where(column == ref)
-    if tenant_id is not None:
-        statement = statement.where(CredentialRow.tenant_id == tenant_id)
+    statement = sa.select(CredentialRow).where(column == ref, visible)
     return session.scalars(statement).one_or_none()
 
 

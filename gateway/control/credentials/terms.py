@@ -51,8 +51,8 @@ def checked_terms(
     return Terms(
         scopes=_scopes(address, on, frozenset(scopes)),
         label=_label(label),
-        expires_at=_expiry(expires_at, now),
-        networks=_networks(networks),
+        expires_at=clean_expiry(expires_at, now),
+        networks=clean_networks(networks),
         stream=_stream(stream),
     )
 
@@ -116,17 +116,19 @@ def _label(label: str | None) -> str | None:
     return text
 
 
-def _expiry(expires_at: float | None, now: float) -> float | None:
+def clean_expiry(expires_at: float | None, now: float) -> float | None:
+    """When a credential ends, if ever: in the future. Raises Invalid."""
     if expires_at is not None and not now < expires_at < 2**40:
         raise Invalid(
             "expiry-passed",
-            "The expiry of the app password is not in the future.",
-            "Give a later time, or none for an app password that does not expire.",
+            "The expiry is not in the future.",
+            "Give a later time, or none for a credential that does not expire.",
         )
     return expires_at
 
 
-def _networks(networks: Iterable[str]) -> tuple[str, ...]:
+def clean_networks(networks: Iterable[str]) -> tuple[str, ...]:
+    """Networks in CIDR, each once. Raises Invalid."""
     normal: list[str] = []
     for text in networks:
         try:

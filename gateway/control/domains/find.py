@@ -7,8 +7,9 @@ from sqlalchemy.orm import Session
 
 from gateway.control.domains.model import HELD, DomainRow
 from gateway.control.errors import Conflict
-from gateway.control.lookup import is_id, not_found, own
+from gateway.control.lookup import is_id, not_found
 from gateway.control.records import Actor
+from gateway.control.visibility import visible
 from gateway.mail.idna import DomainError, to_ascii
 
 
@@ -18,7 +19,7 @@ def find_domain(session: Session, actor: Actor, reference: str) -> DomainRow:
     Raises NotFound, Conflict where several tenants claim the name and none holds it.
     """
     condition = DomainRow.id == reference.lower() if is_id(reference) else DomainRow.name == _ascii(reference)
-    statement = sa.select(DomainRow).where(condition, own(actor, DomainRow.tenant_id))
+    statement = sa.select(DomainRow).where(condition, visible(actor, DomainRow))
     rows = session.scalars(statement.order_by(DomainRow.id)).all()
     held = [row for row in rows if row.state in HELD]
     if held:

@@ -18,13 +18,14 @@ from gateway.control.errors import Conflict, Invalid
 from gateway.control.keys.material import KeyMaterial
 from gateway.control.keys.model import KeyRow
 from gateway.control.keys.service import KeyService
-from gateway.control.lookup import clean_metadata, own, parse_environment, shown
+from gateway.control.lookup import clean_metadata, environment_for, parse_environment, shown
 from gateway.control.recording import record
 from gateway.control.records import Actor, DomainKind, Environment
 from gateway.control.settings import ControlSettings
 from gateway.control.tenants.find import changeable_tenant, find_tenant
 from gateway.control.tenants.model import TenantRow
 from gateway.control.transaction import ControlChange, ControlWrites
+from gateway.control.visibility import visible
 
 _LONGEST_REASON = 500
 
@@ -58,7 +59,7 @@ class DomainService:
         lies under another tenant's), NotFound (the tenant).
         """
         ascii_name = self._custom_name(name)
-        known = parse_environment(environment)
+        known = environment_for(actor, environment)
         if mode not in MODES:
             raise Invalid("bad-mode", f"{shown(mode)} is no mode.", f"Choose {' or '.join(MODES)}.")
         pairs, material = clean_metadata(metadata), self._keys.make()
@@ -74,7 +75,7 @@ class DomainService:
 
     def add_trial(self, actor: Actor, *, tenant: str, environment: str = "production") -> DomainView:
         """Give a tenant its trial name in an environment; it may send at once. Raises Conflict."""
-        known, material = parse_environment(environment), self._keys.make()
+        known, material = environment_for(actor, environment), self._keys.make()
         with self._writes.change(actor) as change:
             owner = changeable_tenant(change.session, actor, tenant)
             row = self.create_trial(change, owner, known, material)
@@ -90,7 +91,7 @@ class DomainService:
     ) -> tuple[DomainView, ...]:
         """Domains by name; of a tenant, an environment, a state if given. Raises NotFound, Invalid."""
         with self._writes.view() as session:
-            statement = sa.select(DomainRow).where(own(actor, DomainRow.tenant_id))
+            statement = sa.select(DomainRow).where(visible(actor, DomainRow))
             if tenant is not None:
                 statement = statement.where(DomainRow.tenant_id == find_tenant(session, actor, tenant).id)
             if environment is not None:

@@ -121,5 +121,5 @@ def _sealed_keys(change: ControlChange) -> Iterator[KeyRow]:
 
 
 def _operator_only(actor: Actor) -> None:
-    if actor.tenant_id is not None:
+    if not actor.is_operator:
         raise Forbidden("operator-only", "The master key is the operator's.", "Ask the platform's operator.")

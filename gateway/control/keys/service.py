@@ -23,11 +23,12 @@ from gateway.control.keys.material import (
 )
 from gateway.control.keys.model import KeyRow
 from gateway.control.keys.sealing import key_place
-from gateway.control.lookup import is_id, not_found, own, shown
+from gateway.control.lookup import is_id, not_found, shown
 from gateway.control.recording import record
 from gateway.control.records import Actor, KeyAlgorithm
 from gateway.control.shards.model import ShardRow
 from gateway.control.transaction import ControlChange, ControlWrites
+from gateway.control.visibility import visible
 
 _DEFAULT_BITS = 2048
 
@@ -120,7 +121,7 @@ class KeyService:
     def list(self, actor: Actor, *, domain: str | None = None) -> tuple[KeyView, ...]:
         """Keys by domain and age; of one domain if it is given. Raises NotFound."""
         with self._writes.view() as session:
-            statement = sa.select(KeyRow).where(own(actor, KeyRow.tenant_id))
+            statement = sa.select(KeyRow).where(visible(actor, KeyRow))
             if domain is not None:
                 statement = statement.where(KeyRow.domain_id == find_domain(session, actor, domain).id)
             rows = session.scalars(statement.order_by(KeyRow.domain, KeyRow.id))
@@ -275,7 +276,7 @@ def _clean_selector(selector: str) -> str:
 
 
 def _find(session: Session, actor: Actor, reference: str) -> KeyRow:
-    statement = sa.select(KeyRow).where(own(actor, KeyRow.tenant_id))
+    statement = sa.select(KeyRow).where(visible(actor, KeyRow))
     if is_id(reference):
         statement = statement.where(KeyRow.id == reference.lower())
     else:

@@ -24,6 +24,7 @@ from gateway.control.policies.resolution import PolicySet
 from gateway.control.policies.store import find_version, read_policy_set, versions_of, write_document
 from gateway.control.records import Actor
 from gateway.control.transaction import ControlChange, ControlWrites
+from gateway.control.visibility import visible
 from gateway.control.workspaces.model import WorkspaceRow
 from gateway.system.toml_lines import Problem
 
@@ -140,7 +141,7 @@ def find_policy(session: Session, reference: str) -> PolicyRow:
 
 
 def _require_operator(actor: Actor) -> None:
-    if actor.tenant_id is not None:
+    if not actor.is_operator:
         raise Forbidden(
             "operator-only",
             "Policies and plans are the platform operator's.",
@@ -179,12 +180,9 @@ def _payload(document: Document, version: int) -> dict[str, object]:
 
 
 def _visible(actor: Actor) -> sa.ColumnElement[bool]:
-    if actor.tenant_id is None:
+    if actor.is_operator:
         return sa.true()
-    used = sa.select(WorkspaceRow.policy).where(
-        sa.or_(WorkspaceRow.tenant_id == actor.tenant_id, WorkspaceRow.tenant_id.is_(None))
-    )
-    return PolicyRow.name.in_(used)
+    return PolicyRow.name.in_(sa.select(WorkspaceRow.policy).where(visible(actor, WorkspaceRow)))
 
 
 def _find(session: Session, actor: Actor, reference: str) -> tuple[Kind, PolicyRow | PlanRow]:

@@ -14,7 +14,7 @@ from gateway.control.errors import Conflict, Forbidden, Invalid
 from gateway.control.installation.vault import Vault
 from gateway.control.keys.material import KeyMaterial
 from gateway.control.keys.service import KeyService
-from gateway.control.lookup import clean_metadata, find, own, parse_environment, shown
+from gateway.control.lookup import clean_metadata, environment_for, find, parse_environment, shown
 from gateway.control.plans.model import PlanRow
 from gateway.control.recording import record
 from gateway.control.records import Actor, Environment
@@ -26,6 +26,7 @@ from gateway.control.sources.service import choose_source
 from gateway.control.tenants.find import changeable_tenant, find_tenant
 from gateway.control.tenants.model import TenantRow
 from gateway.control.transaction import ControlChange, ControlWrites
+from gateway.control.visibility import visible
 
 _STREAM = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _MOST_STREAMS = 20
@@ -65,7 +66,7 @@ class ShardService:
         here. `pool`: of source addresses. Raises Invalid, Conflict, Forbidden, NotFound.
         """
         ascii_name = parse_name(name, what="shard")
-        known = parse_environment(environment)
+        known = environment_for(actor, environment)
         words, pairs = clean_streams(streams), clean_metadata(metadata)
         material = self._keys.make() if sign else None
         with self._writes.change(actor) as change:
@@ -125,7 +126,7 @@ class ShardService:
     ) -> tuple[ShardView, ...]:
         """Shards by name; of a tenant, an environment if given. Raises NotFound, Invalid."""
         with self._writes.view() as session:
-            statement = sa.select(ShardRow).where(own(actor, ShardRow.tenant_id))
+            statement = sa.select(ShardRow).where(visible(actor, ShardRow))
             if tenant is not None:
                 statement = statement.where(ShardRow.tenant_id == find_tenant(session, actor, tenant).id)
             if environment is not None:
@@ -293,5 +294,5 @@ def _find(session: Session, actor: Actor, reference: str) -> ShardRow:
         kind="shard",
         name=ShardRow.name,
         key=reference.lower(),
-        visible=own(actor, ShardRow.tenant_id),
+        visible=visible(actor, ShardRow),
     )

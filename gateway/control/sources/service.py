@@ -100,7 +100,7 @@ class SourceService:
 
     def list(self, actor: Actor) -> tuple[SourceView, ...]:
         """All addresses by HELO name."""
-        if actor.tenant_id is not None:
+        if not actor.is_operator:
             return ()
         with self._writes.view() as session:
             rows = session.scalars(sa.select(SourceRow).order_by(SourceRow.helo)).all()
@@ -166,7 +166,7 @@ def _choose_again(session: Session, shard: ShardRow) -> None:
 
 
 def _operator_only(actor: Actor, reference: str) -> None:
-    if actor.tenant_id is not None:
+    if not actor.is_operator:
         raise not_found("source", reference)
 
 

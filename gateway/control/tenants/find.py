@@ -5,9 +5,10 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from gateway.control.errors import Conflict
-from gateway.control.lookup import find, name_key, own
+from gateway.control.lookup import find, name_key
 from gateway.control.records import Actor
 from gateway.control.tenants.model import TenantRow
+from gateway.control.visibility import visible
 
 
 def find_tenant(session: Session, actor: Actor, reference: str) -> TenantRow:
@@ -19,7 +20,7 @@ def find_tenant(session: Session, actor: Actor, reference: str) -> TenantRow:
         kind="tenant",
         name=TenantRow.name_key,
         key=name_key(reference),
-        visible=own(actor, TenantRow.id),
+        visible=visible(actor, TenantRow),
     )
 
 

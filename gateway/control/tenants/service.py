@@ -14,7 +14,7 @@ from gateway.control.domains.model import DomainRow
 from gateway.control.domains.service import DomainService
 from gateway.control.errors import Conflict, Forbidden, Invalid
 from gateway.control.keys.service import KeyService
-from gateway.control.lookup import clean_metadata, clean_name, name_key, own, parse_environment, shown
+from gateway.control.lookup import clean_metadata, clean_name, name_key, parse_environment, shown
 from gateway.control.plans.model import PlanRow
 from gateway.control.plans.service import find_plan
 from gateway.control.recording import record
@@ -24,6 +24,7 @@ from gateway.control.shards.service import ShardService
 from gateway.control.tenants.find import find_tenant
 from gateway.control.tenants.model import STATUSES, TenantRow
 from gateway.control.transaction import ControlChange, ControlWrites
+from gateway.control.visibility import visible
 from gateway.control.workspaces.model import WorkspaceRow
 from gateway.control.workspaces.service import PolicyRules
 from gateway.mail.address import AddressError, parse_mailbox
@@ -118,6 +119,7 @@ class TenantService:
         clean = clean_name(name, "tenant") if name is not None else None
         if plan is not None:
             _operator_only(actor)
+        _whole_tenant(actor)
         with self._writes.change(actor) as change:
             row = find_tenant(change.session, actor, reference)
             before = tenant_view(change.session, row)
@@ -146,7 +148,7 @@ class TenantService:
         if status is not None and status not in STATUSES:
             raise Invalid("bad-status", f"{shown(status)} is no status.", f"Choose {', '.join(STATUSES)}.")
         with self._writes.view() as session:
-            statement = sa.select(TenantRow).where(own(actor, TenantRow.id)).order_by(TenantRow.name_key)
+            statement = sa.select(TenantRow).where(visible(actor, TenantRow)).order_by(TenantRow.name_key)
             if status is not None:
                 statement = statement.where(TenantRow.status == status)
             rows = session.scalars(statement).all()
@@ -188,6 +190,7 @@ class TenantService:
     def _move(
         self, actor: Actor, reference: str, operation: str, status: str, allowed: str, reason: str | None
     ) -> TenantView:
+        _operator_only(actor)
         with self._writes.change(actor) as change:
             row = find_tenant(change.session, actor, reference)
             if row.is_platform:
@@ -285,6 +288,15 @@ def _refuse_taken(session: Session, name: str) -> None:
         raise Conflict("tenant-exists", f"There is a tenant {shown(name)} already.", "Choose another name.")
 
 
+def _whole_tenant(actor: Actor) -> None:
+    if not actor.spans_tenant:
+        raise Forbidden(
+            "tenant-wide",
+            "This concerns the tenant in all its workspaces and environments.",
+            "Use a key that is not limited to one of them.",
+        )
+
+
 def _operator_only(actor: Actor) -> None:
-    if actor.tenant_id is not None:
+    if not actor.is_operator:
         raise Forbidden("operator-only", "Only the operator may do this.", "Ask the platform's operator.")

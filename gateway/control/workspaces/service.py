@@ -10,7 +10,15 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from gateway.control.errors import Conflict, Forbidden, Invalid
-from gateway.control.lookup import clean_metadata, clean_name, find, name_key, parse_environment, shown
+from gateway.control.lookup import (
+    clean_metadata,
+    clean_name,
+    environment_for,
+    find,
+    name_key,
+    parse_environment,
+    shown,
+)
 from gateway.control.plans.model import PlanRow
 from gateway.control.recording import record
 from gateway.control.records import Actor, Environment
@@ -18,6 +26,7 @@ from gateway.control.settings import ControlSettings
 from gateway.control.tenants.find import changeable_tenant, find_tenant
 from gateway.control.tenants.model import TenantRow
 from gateway.control.transaction import ControlChange, ControlWrites
+from gateway.control.visibility import visible
 from gateway.control.workspaces.assignment import clean_patterns
 from gateway.control.workspaces.model import SHARED, WorkspacePatternRow, WorkspaceRow
 
@@ -77,7 +86,7 @@ class WorkspaceService:
 
         Raises Invalid, Conflict, NotFound, Forbidden (a shared one, for a caller limited to a tenant).
         """
-        clean, known = clean_name(name, "workspace"), parse_environment(environment)
+        clean, known = clean_name(name, "workspace"), environment_for(actor, environment)
         words, pairs = clean_patterns(patterns), clean_metadata(metadata)
         with self._writes.change(actor) as change:
             owner = changeable_tenant(change.session, actor, tenant) if tenant is not None else None
@@ -133,7 +142,7 @@ class WorkspaceService:
     ) -> tuple[WorkspaceView, ...]:
         """Workspaces by name: a tenant's own and the shared ones. Raises NotFound, Invalid."""
         with self._writes.view() as session:
-            statement = sa.select(WorkspaceRow).where(_visible(actor))
+            statement = sa.select(WorkspaceRow).where(visible(actor, WorkspaceRow))
             if tenant is not None:
                 owner = find_tenant(session, actor, tenant)
                 statement = statement.where(WorkspaceRow.owner.in_([owner.id, SHARED]))
@@ -240,12 +249,12 @@ def find_workspace(
 
     Raises NotFound, Conflict.
     """
-    visible = _visible(actor)
+    seen = visible(actor, WorkspaceRow)
     if tenant_id is not None:
-        visible = sa.and_(visible, WorkspaceRow.owner.in_([tenant_id, SHARED]))
+        seen = sa.and_(seen, WorkspaceRow.owner.in_([tenant_id, SHARED]))
         mine = session.scalars(
             sa.select(WorkspaceRow).where(
-                WorkspaceRow.owner == tenant_id, WorkspaceRow.name_key == name_key(reference)
+                WorkspaceRow.owner == tenant_id, WorkspaceRow.name_key == name_key(reference), seen
             )
         ).one_or_none()
         if mine is not None:
@@ -257,7 +266,7 @@ def find_workspace(
         kind="workspace",
         name=WorkspaceRow.name_key,
         key=name_key(reference),
-        visible=visible,
+        visible=seen,
     )
 
 
@@ -304,10 +313,6 @@ def _make_default(change: ControlChange, row: WorkspaceRow) -> None:
         change.changed("tenant", row.tenant_id, tenant_id=row.tenant_id)
 
 
-def _visible(actor: Actor) -> sa.ColumnElement[bool]:
-    return sa.true() if actor.tenant_id is None else WorkspaceRow.owner.in_([actor.tenant_id, SHARED])
-
-
 def _plan_of(session: Session, tenant_id: str | None) -> str | None:
     if tenant_id is None:
         return None
@@ -326,7 +331,7 @@ def _refuse_taken(session: Session, owner: str, name: str) -> None:
 
 
 def _operator_only(actor: Actor) -> None:
-    if actor.tenant_id is not None:
+    if not actor.is_operator:
         raise Forbidden(
             "operator-only", "Shared workspaces are the operator's.", "Name a tenant of your own."
         )

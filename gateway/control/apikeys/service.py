@@ -1,0 +1,286 @@
+"""API keys: made narrower than their maker, recognised, revoked. The key itself is shown once."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import cast
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from gateway.control.apikeys.format import ApiKey, make_api_key, parse_api_key
+from gateway.control.apikeys.model import ApiKeyRow
+from gateway.control.credentials.format import is_key_id
+from gateway.control.credentials.terms import clean_expiry, clean_networks
+from gateway.control.errors import Forbidden, Invalid
+from gateway.control.lookup import clean_metadata, clean_name, not_found, parse_environment, shown
+from gateway.control.paging import Listing, Page, PageQuery, one_by_one, read_page
+from gateway.control.recording import record
+from gateway.control.records import RIGHTS, Actor, Environment, Right
+from gateway.control.tenants.find import find_tenant
+from gateway.control.tenants.model import TenantRow
+from gateway.control.transaction import ControlWrites
+from gateway.control.workspaces.service import find_workspace
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeyView:
+    """A key without its secret; `scope` says in a word what it is limited to."""
+
+    id: str
+    name: str
+    key_id: str
+    scope: str
+    rights: tuple[str, ...]
+    tenant_id: str | None
+    workspace_id: str | None
+    environment: str | None
+    networks: tuple[str, ...]
+    expires_at: float | None
+    revoked_at: float | None
+    created_by: str
+    client_id: str | None
+    metadata: dict[str, str]
+    created_at: float
+    updated_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class KnownKey:
+    """A key that was recognised, as a caller: what it is limited to and may do."""
+
+    id: str
+    name: str
+    rights: frozenset[Right]
+    tenant_id: str | None
+    workspace_id: str | None
+    environment: Environment | None
+    networks: tuple[str, ...] = field(default=())
+
+    def allows(self, address: str | None) -> bool:
+        """Whether it may be used from this IP address."""
+        if not self.networks:
+            return True
+        if address is None:
+            return False
+        here = ipaddress.ip_address(address)
+        return any(here in ipaddress.ip_network(network) for network in self.networks)
+
+
+class ApiKeyService:
+    """Rules and transactions of API keys. A key makes only keys that reach no further than itself."""
+
+    def __init__(self, writes: ControlWrites, random_bytes: Callable[[int], bytes] = os.urandom) -> None:
+        self._writes = writes
+        self._random_bytes = random_bytes
+
+    def create(
+        self,
+        actor: Actor,
+        name: str,
+        *,
+        tenant: str | None = None,
+        workspace: str | None = None,
+        environment: str | None = None,
+        rights: Iterable[str] = ("read",),
+        networks: Iterable[str] = (),
+        expires_at: float | None = None,
+        client_id: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> tuple[ApiKeyView, str]:
+        """A new key: its view, and the key itself, which nobody can show again.
+
+        Without `tenant`, `workspace` and `environment` it is limited as its maker is. Raises Invalid,
+        NotFound, Forbidden (wider than the maker).
+        """
+        clean, known = clean_name(name, "api-key"), _rights(actor, rights)
+        pairs, nets = clean_metadata(metadata), clean_networks(networks)
+        key = make_api_key(self._random_bytes)
+        with self._writes.change(actor) as change:
+            row = ApiKeyRow(
+                id=change.ids.uuid(),
+                name=clean,
+                key_id=key.key_id,
+                hash=key.hash,
+                rights=list(known),
+                networks=list(nets),
+                expires_at=clean_expiry(expires_at, change.now),
+                created_by=f"{actor.kind}:{actor.id}",
+                client_id=client_id,
+                metadata_=pairs,
+                created_at=change.now,
+                updated_at=change.now,
+            )
+            self._limit(change.session, actor, row, tenant, workspace, environment)
+            change.add(row)
+            view = api_key_view(row)
+            record(change, "api-key.create", "api-key", None, view)
+            return view, key.text
+
+    def list(self, actor: Actor, query: PageQuery | None = None) -> Page[ApiKeyView]:
+        """Keys within the caller's limits. Raises Invalid."""
+        with self._writes.view() as session:
+            return read_page(session, actor, _LISTING, query or PageQuery(), _within(actor))
+
+    def show(self, actor: Actor, reference: str) -> ApiKeyView:
+        """One key by its key id or id. Raises NotFound."""
+        with self._writes.view() as session:
+            return api_key_view(_find(session, actor, reference))
+
+    def revoke(self, actor: Actor, reference: str) -> ApiKeyView:
+        """Make a key worthless for ever. Revoking again changes nothing. Raises NotFound."""
+        with self._writes.change(actor) as change:
+            row = _find(change.session, actor, reference)
+            before = api_key_view(row)
+            if row.revoked_at is None:
+                row.revoked_at = row.updated_at = change.now
+                change.session.flush()
+                record(change, "api-key.revoke", "api-key", before, api_key_view(row))
+            return api_key_view(row)
+
+    def recognise(self, text: str) -> KnownKey | None:
+        """The key that `text` is, if it is valid now; None says nothing about why not."""
+        asked = parse_api_key(text)
+        if asked is None:
+            return None
+        with self._writes.view() as session:
+            row = session.scalars(sa.select(ApiKeyRow).where(ApiKeyRow.key_id == asked.key_id)).one_or_none()
+            if row is None or not _is_valid(session, row, asked, self._writes.clock.now()):
+                return None
+            return KnownKey(
+                id=row.id,
+                name=row.name,
+                rights=frozenset(cast("list[Right]", row.rights)),
+                tenant_id=row.tenant_id,
+                workspace_id=row.workspace_id,
+                environment=parse_environment(row.environment) if row.environment is not None else None,
+                networks=tuple(row.networks),
+            )
+
+    def _limit(
+        self,
+        session: Session,
+        actor: Actor,
+        row: ApiKeyRow,
+        tenant: str | None,
+        workspace: str | None,
+        environment: str | None,
+    ) -> None:
+        """Set the key's limits: what was asked for, inside what the maker has."""
+        row.tenant_id = find_tenant(session, actor, tenant).id if tenant is not None else actor.tenant_id
+        row.workspace_id = actor.workspace_id
+        if workspace is not None:
+            place = find_workspace(session, actor, workspace, tenant_id=row.tenant_id)
+            if place.tenant_id is not None:
+                row.tenant_id = place.tenant_id
+            row.workspace_id = place.id
+        row.environment = actor.environment
+        if environment is not None:
+            row.environment = parse_environment(environment)
+            if actor.environment not in (None, row.environment):
+                raise _wider(f"the environment {row.environment}")
+
+
+def api_key_view(row: ApiKeyRow) -> ApiKeyView:
+    """The view of a row."""
+    limits = [
+        name
+        for name, value in (
+            ("tenant", row.tenant_id),
+            ("workspace", row.workspace_id),
+            ("environment", row.environment),
+        )
+        if value is not None
+    ]
+    return ApiKeyView(
+        id=row.id,
+        name=row.name,
+        key_id=row.key_id,
+        scope="+".join(limits) or "platform",
+        rights=tuple(row.rights),
+        tenant_id=row.tenant_id,
+        workspace_id=row.workspace_id,
+        environment=row.environment,
+        networks=tuple(row.networks),
+        expires_at=row.expires_at,
+        revoked_at=row.revoked_at,
+        created_by=row.created_by,
+        client_id=row.client_id,
+        metadata=dict(row.metadata_),
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )
+
+
+_LISTING = Listing(
+    row=ApiKeyRow,
+    views=one_by_one(lambda _, row: api_key_view(row)),
+    sorts={"created_at": ApiKeyRow.created_at, "name": ApiKeyRow.name},
+    filters={
+        "name": ApiKeyRow.name,
+        "tenant": lambda session, actor, word: ApiKeyRow.tenant_id == find_tenant(session, actor, word).id,
+        "environment": ApiKeyRow.environment,
+        "client_id": ApiKeyRow.client_id,
+    },
+)
+
+
+def _rights(actor: Actor, rights: Iterable[str]) -> tuple[Right, ...]:
+    asked = set(rights)
+    unknown = asked - set(RIGHTS)
+    if unknown or not asked:
+        raise Invalid(
+            "bad-rights",
+            f"{', '.join(map(shown, sorted(unknown))) or 'Nothing'} is no right of an API key.",
+            f"Choose from {', '.join(RIGHTS)}.",
+        )
+    beyond = asked - actor.rights
+    if beyond:
+        raise _wider(f"the right {', '.join(sorted(beyond))}")
+    return tuple(right for right in RIGHTS if right in asked)
+
+
+def _within(actor: Actor) -> sa.ColumnElement[bool]:
+    """The keys that reach no further than the caller."""
+    limits = [
+        column == value
+        for column, value in (
+            (ApiKeyRow.tenant_id, actor.tenant_id),
+            (ApiKeyRow.workspace_id, actor.workspace_id),
+            (ApiKeyRow.environment, actor.environment),
+        )
+        if value is not None
+    ]
+    return sa.and_(sa.true(), *limits)
+
+
+def _find(session: Session, actor: Actor, reference: str) -> ApiKeyRow:
+    column = ApiKeyRow.key_id if is_key_id(reference) else ApiKeyRow.id
+    row = session.scalars(sa.select(ApiKeyRow).where(column == reference, _within(actor))).one_or_none()
+    if row is None:
+        raise not_found("api-key", reference)
+    return row
+
+
+def _is_valid(session: Session, row: ApiKeyRow, asked: ApiKey, now: float) -> bool:
+    is_same = hmac.compare_digest(row.hash, asked.hash)
+    lives = row.revoked_at is None and (row.expires_at is None or now < row.expires_at)
+    if not is_same or not lives:
+        return False
+    if row.tenant_id is None:
+        return True
+    # A tenant that is suspended or being deleted has no callers either.
+    status = session.scalar(sa.select(TenantRow.status).where(TenantRow.id == row.tenant_id))
+    return status == "active"
+
+
+def _wider(what: str) -> Forbidden:
+    return Forbidden(
+        "wider-than-caller",
+        f"A key cannot be given {what}, which the caller does not have.",
+        "Ask for less, or use a key with wider limits.",
+    )
