@@ -7,11 +7,15 @@ from typing import Any
 
 from gateway.app.parts import Ground, opened
 from gateway.control.domains.verification import DnsTxtLookup
+from gateway.control.events.audited import AuditedEvents
+from gateway.control.events.feed import Feed
+from gateway.control.events.source import EventSource
 from gateway.control.records import Actor
 from gateway.control.services import ControlServices
 from gateway.control.settings import ControlSettings
 from gateway.faces.cli.desk import Desk
 from gateway.outgoing.queue import QueueLocation, QueueService
+from gateway.outgoing.queue.outbox import location_sources
 from gateway.system.config import Config
 from gateway.system.database import schema_state, upgrade
 from gateway.system.database.engine import Database
@@ -66,6 +70,14 @@ def queue_service(ground: Ground) -> QueueService:
         name: QueueLocation(database, ground.blobs(name)) for name, database in ground.locations.items()
     }
     return QueueService(locations, ground.clock, ground.ids, ground.installation.durable_key("audit"))
+
+
+def event_feed(ground: Ground) -> Feed:
+    """The events of all databases as one stream."""
+    sources: list[EventSource] = [AuditedEvents(ground.control)]
+    for name, database in ground.locations.items():
+        sources += location_sources(name, database)
+    return Feed(sources, ground.clock)
 
 
 def upgrade_all(config: Config) -> list[dict[str, Any]]:

@@ -70,7 +70,7 @@ class BatchTransaction:
         self._outcomes = OutcomeWriter(statements, incarnation, blobs)
         self._admission = Admission(statements, view)
         self._inserts = [
-            (ManyRows.insert(table, statements.dialect), name)
+            (ManyRows.insert(table, statements.dialect, without={"data"}), name)
             for name, table in (
                 ("message", tables.message),
                 ("body", tables.message_body),

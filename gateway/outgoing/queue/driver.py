@@ -6,7 +6,7 @@ the values here are all text, numbers, octets and booleans, which both drivers t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -38,9 +38,15 @@ class ManyRows:
         self._values = itemgetter(*names)
 
     @classmethod
-    def insert(cls, table: sa.Table, dialect: str) -> ManyRows:
-        """An insert of all columns but a row number that the database makes."""
-        columns = [column.name for column in table.columns if column.autoincrement is not True]
+    def insert(cls, table: sa.Table, dialect: str, without: Collection[str] = ()) -> ManyRows:
+        """An insert of all columns but those that the database makes, and those in `without`."""
+        columns = [
+            column.name
+            for column in table.columns
+            if column.autoincrement is not True
+            and column.server_default is None
+            and column.name not in without
+        ]
         return cls(sa.insert(table).inline(), dialect, columns)
 
     def execute(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> int:

@@ -24,6 +24,11 @@ _BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 """A row number the database makes: SQLite numbers only a column of exactly INTEGER."""
 
 
+def _transaction() -> sa.Column[int]:
+    """The number of the transaction that inserted the row, from PostgreSQL itself; 0 on SQLite."""
+    return sa.Column("xact", sa.BigInteger, nullable=False, server_default=sa.FetchedValue())
+
+
 def _text(name: str, *, null: bool = True) -> sa.Column[str]:
     return sa.Column(name, sa.Text, nullable=null)
 
@@ -143,6 +148,9 @@ recipient = sa.Table(
 """One row a recipient. `stopped_at`: since when the life clock stands; `late_at`: when a waiting row
 is to be looked at although no attempt is due (delay notice, end of life)."""
 
+_ORDERED_BY_XACT = sa.text("xact > 0")
+"""No row on SQLite, whose row numbers are in the order of the commits: there the index costs nothing."""
+
 event = sa.Table(
     "event",
     metadata,
@@ -157,9 +165,16 @@ event = sa.Table(
     _text("enhanced"),
     _text("peer"),
     _text("actor"),
+    _transaction(),
+    _text("data"),
     sa.Index("ix_event_message_id", "message_id"),
+    sa.Index("ix_event_xact", "xact", "id", sqlite_where=_ORDERED_BY_XACT),
 )
-"""What happened to a message, only ever added to: `trace` reads it, an outbox of events will."""
+"""What happened to a message, only ever added to: `trace` and the outbox of events read it.
+
+What belongs to no message has `message_id` "" and its facts in `data`, as JSON. (`xact`, `id`) is the order
+of the commits.
+"""
 
 lookup = sa.Table(
     "lookup",
@@ -219,7 +234,9 @@ refused = sa.Table(
     sa.Column("recipient_count", sa.Integer, nullable=False),
     _text("reply", null=False),
     _text("rule", null=False),
+    _transaction(),
     sa.Index("ix_refused_tenant_id_id", "tenant_id", "id"),
+    sa.Index("ix_refused_xact", "xact", "id", sqlite_where=_ORDERED_BY_XACT),
 )
 
 sign_in = sa.Table(

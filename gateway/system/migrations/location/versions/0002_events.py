@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlalchemy as sa
+from alembic import op
+
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
@@ -21,6 +24,14 @@ def upgrade() -> None:
 
 def _order_events() -> None:
     """What puts events of concurrent transactions in the order of their commits."""
+    by_number = op.get_bind().dialect.name == "postgresql"
+    default = "pg_current_xact_id()::text::bigint" if by_number else "0"
+    for table in ("event", "refused"):
+        xact = sa.Column("xact", sa.BigInteger(), nullable=False, server_default=sa.text(default))
+        op.add_column(table, xact)
+        where = sa.text("xact > 0")
+        op.create_index(f"ix_{table}_xact", table, ["xact", "id"], sqlite_where=where)
+    op.add_column("event", sa.Column("data", sa.Text(), nullable=True))
 
 
 def _make_usage() -> None:

@@ -1,0 +1,161 @@
+"""A location's history as events: each once, in the order of the commits, for whom it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from gateway.control.events.feed import Feed
+from gateway.control.events.source import Wanted
+from gateway.control.events.types import Event, EventType
+from gateway.control.records import Actor
+from gateway.outgoing.queue import OutcomeKind, tables
+from gateway.outgoing.queue.outbox import LocationEvents, location_sources
+from gateway.outgoing.queue.outboxrows import event_of, event_rows, loose_row
+from gateway.outgoing.queue.records import write_refusals
+from gateway.outgoing.queue.rows import event_row
+from gateway.system.clock import ManualClock
+from gateway.system.database import Database
+from tests.integration.outgoing.queue.parts import NOW, new_message, new_recipient, outcome, running_store
+
+EVERYONE = Actor("cli", "tester")
+
+
+def _feed(database: Database) -> Feed:
+    return Feed(location_sources("default", database), ManualClock(NOW + 10))
+
+
+def _events(database: Database, actor: Actor = EVERYONE) -> list[Event]:
+    return list(_feed(database).read(actor, limit=1000).events)
+
+
+def _add(connection: Any, kind: str, at: float = NOW) -> None:
+    connection.execute(sa.insert(tables.event).inline(), [event_row("t", "m", None, kind, at)])
+
+
+async def test_acceptance_and_outcomes_come_once_each_with_their_facts(
+    location_database: Database, tmp_path: Path
+) -> None:
+    async with running_store(location_database, tmp_path) as store:
+        recipients = [new_recipient(f"{name}@{name}.example") for name in ("a", "b", "c", "d")]
+        message = new_message(*recipients, tags=("x",), metadata={"k": "v"})
+        stored = await store.add(message, hand_over=True)
+        kinds = (OutcomeKind.DELIVERED, OutcomeKind.BOUNCED, OutcomeKind.EXPIRED, OutcomeKind.DEFERRED)
+        done = [outcome(d, kind) for d, kind in zip(stored.deliveries, kinds, strict=True)]
+        await store.record(done)
+    events = _events(location_database)
+    assert [event.type for event in events] == [
+        EventType.MESSAGE_ACCEPTED,
+        EventType.MESSAGE_DELIVERED,
+        EventType.MESSAGE_BOUNCED,
+        EventType.MESSAGE_EXPIRED,
+        EventType.MESSAGE_DEFERRED,
+    ]
+    assert {event.subject for event in events} == {f"message/{message.id}"}
+    assert {(e.tenant_id, e.workspace_id, e.account_id, e.environment) for e in events} == {
+        ("tenant-1", "workspace-1", "account-1", "production")
+    }
+    assert events[1].data["recipient"] == "a@a.example"
+    assert (events[1].data["tags"], events[1].data["metadata"]) == (["x"], {"k": "v"})
+    assert len({event.id for event in events}) == len(events)
+
+
+async def test_a_held_message_is_accepted_and_held(location_database: Database, tmp_path: Path) -> None:
+    async with running_store(location_database, tmp_path) as store:
+        await store.add(new_message(hold_rule="too new"))
+    assert [event.type for event in _events(location_database)] == [
+        EventType.MESSAGE_ACCEPTED,
+        EventType.MESSAGE_HELD,
+    ]
+
+
+async def test_a_tenant_sees_its_own_alone(location_database: Database, tmp_path: Path) -> None:
+    async with running_store(location_database, tmp_path) as store:
+        await store.add(new_message(tenant_id="one"))
+        await store.add(new_message(tenant_id="two"))
+    seen = _events(location_database, Actor("api", "key", tenant_id="two"))
+    assert [event.tenant_id for event in seen] == ["two"]
+
+
+class _Refused:
+    tenant_id, account_id, at, client_address = "tenant-1", "account-1", NOW, "192.0.2.1"
+    reverse_path, from_address, recipients = "a@acme.example", None, ("b@example.net",)
+    reply, rule = "550 5.7.1 no", "rule 1"
+
+
+def test_a_refused_submission_is_an_event_of_its_account(location_database: Database) -> None:
+    with location_database.write() as connection:
+        write_refusals(connection, [_Refused(), _Refused()])
+    events = _events(location_database)
+    assert [event.type for event in events] == [EventType.MESSAGE_REJECTED] * 2
+    assert events[0].subject == "account/account-1"
+    assert events[0].data["reply"] == "550 5.7.1 no"
+
+
+def test_what_belongs_to_no_message_says_itself_whose_it_is(location_database: Database) -> None:
+    data = {"subject": "workspace/w", "workspace_id": "w", "percent": 75}
+    with location_database.write() as connection:
+        row = loose_row(EventType.QUOTA_REACHED, "t", NOW, data)
+        connection.execute(sa.insert(tables.event).inline(), [row])
+    (event,) = _events(location_database)
+    assert (event.type, event.subject, event.workspace_id) == (EventType.QUOTA_REACHED, "workspace/w", "w")
+    assert event.data["percent"] == 75
+
+
+def test_many_rows_of_others_are_looked_through_piece_by_piece(location_database: Database) -> None:
+    with location_database.write() as connection:
+        for _ in range(1203):
+            _add(connection, "retried")
+        row = loose_row(EventType.QUOTA_REACHED, "t", NOW, {})
+        connection.execute(sa.insert(tables.event).inline(), [row])
+    page = _feed(location_database).read(EVERYONE)
+    assert [event.type for event in page.events] == [EventType.QUOTA_REACHED]
+    assert _feed(location_database).read(EVERYONE, page.cursor).events == ()
+
+
+def test_the_oldest_position_is_before_all_that_is_young_enough(location_database: Database) -> None:
+    for n in range(40):
+        with location_database.write() as connection:
+            row = loose_row(EventType.QUOTA_REACHED, "t", NOW + 100 * n, {"n": n})
+            connection.execute(sa.insert(tables.event).inline(), [row])
+    source = LocationEvents("x", location_database, tables.event, event_rows, event_of)
+    since = NOW + 100 * 25
+    page = source.read(source.oldest(since), 100, Wanted(since=since))
+    assert [event.data["n"] for _, event in page.events] == list(range(25, 40))
+
+
+def test_a_transaction_that_commits_late_is_not_slipped_in_before_the_cursor(
+    postgresql_location: Database,
+) -> None:
+    """Two writers on PostgreSQL: the one that began first commits last."""
+    engine = sa.create_engine(postgresql_location.engine.url)
+    source = LocationEvents("x", postgresql_location, tables.event, event_rows, event_of)
+
+    def seen(after: tuple[int, ...]) -> tuple[list[int], tuple[int, ...]]:
+        page = source.read(after, 100, Wanted())
+        return [event.data["n"] for _, event in page.events], page.position
+
+    def write(connection: sa.Connection, n: int) -> None:
+        row = loose_row(EventType.QUOTA_REACHED, "t", NOW, {"n": n})
+        connection.execute(sa.insert(tables.event).inline(), [row])
+
+    with engine.connect() as early, engine.connect() as late:
+        write(early, 1)
+        write(late, 2)
+        write(early, 3)
+        late.commit()
+        got, position = seen((0, 0))
+        assert got == []
+        early.commit()
+        got, position = seen(position)
+        assert got == [1, 3, 2]
+        write(late, 4)
+        write(early, 5)
+        late.commit()
+        got, position = seen(position)
+        assert got == [4]
+        early.rollback()
+        assert seen(position)[0] == []
+    engine.dispose()
