@@ -16,7 +16,13 @@ from gateway.control.directory import Directory
 from gateway.control.records import WorkspaceRecord
 from gateway.jobs import Job, JobRunner
 from gateway.outgoing.queue import QueueStore
-from gateway.outgoing.queue.retention import RecordRetention, collect_orphans, purge_counters, purge_records
+from gateway.outgoing.queue.retention import (
+    RecordRetention,
+    collect_orphans,
+    purge_counters,
+    purge_keys,
+    purge_records,
+)
 from gateway.system.log import configure
 
 if TYPE_CHECKING:
@@ -90,6 +96,7 @@ def _purge(ground: Ground, name: str) -> None:
     now = ground.clock.now()
     purge_records(ground.locations[name], RecordRetention(workspaces=kept), now)
     purge_counters(ground.locations[name], now)
+    purge_keys(ground.locations[name], now)
 
 
 def _kept(directory: Directory, workspace: WorkspaceRecord) -> float | None:

@@ -1,11 +1,12 @@
 """What a control-plane service answers when it will not do what was asked.
 
-    ServiceError
-    ├── NotFound    404  no such thing, or not yours: both look alike
-    ├── Conflict    409  it contradicts what is there
-    ├── Invalid     422  the request itself is wrong
-    ├── Forbidden   403  known to you, but not allowed
-    └── Unavailable 503  for now: the database is away, a key is missing
+ServiceError
+├── NotFound    404  no such thing, or not yours: both look alike
+├── Conflict    409  it contradicts what is there
+├── Invalid     422  the request itself is wrong
+├── Forbidden   403  known to you, but not allowed
+├── TooMany     429  a rate or a quota is used up; `retry_after` says for how long
+└── Unavailable 503  for now: the database is away, a key is missing
 """
 
 from __future__ import annotations
@@ -54,3 +55,13 @@ class Unavailable(ServiceError):
     """It may work later: something the service needs is away."""
 
     status = 503
+
+
+class TooMany(ServiceError):
+    """A rate or a quota is used up; the same may be done again after `retry_after` seconds (at least 1)."""
+
+    status = 429
+
+    def __init__(self, code: str, detail: str, fix: str, retry_after: int) -> None:
+        super().__init__(code, detail, fix)
+        self.retry_after = max(1, retry_after)

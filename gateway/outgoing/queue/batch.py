@@ -13,6 +13,7 @@ from gateway.outgoing.queue import tables
 from gateway.outgoing.queue.admission import Admission
 from gateway.outgoing.queue.driver import ManyRows
 from gateway.outgoing.queue.inbox import Add, Item, Prepared, Record, Run
+from gateway.outgoing.queue.once import Claims
 from gateway.outgoing.queue.outcomes import KnownBlobs, OutcomeWriter, outcome_events
 from gateway.outgoing.queue.rows import Rows, add_message
 from gateway.outgoing.queue.statements import Statements
@@ -76,6 +77,7 @@ class BatchTransaction:
                 ("body", tables.message_body),
                 ("recipient", tables.recipient),
                 ("event", tables.event),
+                ("facts", tables.message_facts),
             )
         ]
 
@@ -131,13 +133,17 @@ class BatchTransaction:
         waiting = [add for add in adds if add.prepared is not None]
         if not waiting:
             return
-        decisions = self._admission.admit(connection, [add.message for add in waiting], now)
-        for add, decision in zip(waiting, decisions, strict=True):
+        claims = Claims()
+        claims.claim(connection, waiting, now)
+        new = [add for add in waiting if claims.is_new(add)]
+        decisions = self._admission.admit(connection, [add.message for add in new], now)
+        for add, decision in zip(new, decisions, strict=True):
             if isinstance(decision, Refusal):
                 add.result, add.error = None, decision
             else:
                 add.error = None
                 add.result = self._stored(rows, add.prepared, decision, now, hand_over=add.hand_over)
+        claims.settle(connection)
 
     def _recorded(self, rows: Rows, record: Record, lost: set[int], now: float) -> Recorded:
         stored = tuple(

@@ -75,6 +75,8 @@ class Doubts:
             (recipient, recipient.c.message_id),
             (tables.message_body, tables.message_body.c.message_id),
             (tables.event, tables.event.c.message_id),
+            (tables.message_facts, tables.message_facts.c.message_id),
+            (tables.idempotency, tables.idempotency.c.message_id),
             (tables.message, tables.message.c.id),
         ):
             connection.execute(sa.delete(table).where(column.in_(gone)))

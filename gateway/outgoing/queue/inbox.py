@@ -30,6 +30,7 @@ class Prepared:
     message: NewMessage
     signatures: Signatures
     blob_key: str | None
+    facts: str | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -52,6 +53,11 @@ class Add(Item):
     message: NewMessage
     hand_over: bool = False
     prepared: Prepared | None = field(init=False, default=None)
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether it is in the queue now: neither refused nor a repetition of another."""
+        return self.error is None and not self.result.repeated
 
 
 @dataclass(slots=True, eq=False)

@@ -112,7 +112,8 @@ class Preparation:
         message = job.message
         try:
             key = f"queue/{message.id}" if len(message.content) > INLINE_BYTES else None
-            job.prepared = Prepared(message, message.sign(), key)
+            facts = message.facts() if message.facts is not None else None
+            job.prepared = Prepared(message, message.sign(), key, facts)
         except Refusal as refusal:
             job.refusal = refusal
         except Exception:  # noqa: BLE001 - whatever it is, only this message fails

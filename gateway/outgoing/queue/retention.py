@@ -15,6 +15,7 @@ import structlog
 
 from gateway.outgoing.queue import tables
 from gateway.outgoing.queue.lookup import first_id_at
+from gateway.outgoing.queue.once import KEPT_SECONDS
 from gateway.outgoing.queue.states import LIVE
 from gateway.system.blobs import BlobStore
 from gateway.system.database import Database
@@ -85,6 +86,22 @@ def purge_counters(database: Database, now: float) -> int:
         return connection.execute(sa.delete(table).where(sa.or_(short, old))).rowcount
 
 
+def purge_keys(database: Database, now: float) -> int:
+    """Remove callers' keys that stand for nothing any more; how many rows. Raises DatabaseAway."""
+    table, removed = tables.idempotency, 0
+    old = sa.select(table.c.account_id, table.c.key).where(table.c.at < now - KEPT_SECONDS).limit(_CHUNK)
+    while True:
+        with database.write() as connection:
+            rows = connection.execute(old).all()
+            for row in rows:
+                connection.execute(
+                    sa.delete(table).where(table.c.account_id == row.account_id, table.c.key == row.key)
+                )
+        removed += len(rows)
+        if len(rows) < _CHUNK:
+            return removed
+
+
 def collect_orphans(database: Database, blobs: BlobStore, now: float) -> int:
     """Delete blobs of the queue that no row has named for an hour; how many.
 
@@ -110,6 +127,7 @@ def _delete_messages(connection: Connection, ids: list[str]) -> None:
     for table, column in (
         (tables.event, tables.event.c.message_id),
         (tables.lookup, tables.lookup.c.message_id),
+        (tables.message_facts, tables.message_facts.c.message_id),
         (tables.recipient, tables.recipient.c.message_id),
         (tables.message_body, tables.message_body.c.message_id),
         (tables.message, tables.message.c.id),

@@ -33,6 +33,7 @@ class Rows:
     body: list[Row] = field(default_factory=list)
     recipient: list[Row] = field(default_factory=list)
     event: list[Row] = field(default_factory=list)
+    facts: list[Row] = field(default_factory=list)
 
 
 def notify_text(notify: frozenset[str]) -> str:
@@ -93,6 +94,8 @@ def add_message(
     state, stored_state = _states(message, release_at)
     rows.message.append(_message_row(message))
     rows.body.append(_body_row(prepared))
+    if prepared.facts is not None:
+        rows.facts.append(_facts_row(message, prepared.facts, now))
     no_notice = message.reverse_path == ""
     lanes: dict[tuple[str, str], list[QueuedRecipient]] = {}
     for n, recipient in enumerate(message.recipients, 1):
@@ -176,6 +179,16 @@ def _body_row(prepared: Prepared) -> Row:
         "key_ids": " ".join(signatures.key_ids),
         "body_hash": signatures.body_hash,
         "signed_at": signatures.signed_at,
+    }
+
+
+def _facts_row(message: NewMessage, facts: str, now: float) -> Row:
+    return {
+        "message_id": message.id,
+        "tenant_id": message.tenant_id,
+        "workspace_id": message.workspace_id or "",
+        "at": now,
+        "facts": facts,
     }
 
 

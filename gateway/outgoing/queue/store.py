@@ -18,6 +18,7 @@ from gateway.outgoing.queue.claims import Claimer, Closed, Picker, Picks
 from gateway.outgoing.queue.contents import Contents
 from gateway.outgoing.queue.doubt import Doubts
 from gateway.outgoing.queue.inbox import Add, Inbox, Item, Record, Run
+from gateway.outgoing.queue.once import KEPT_SECONDS, Earlier, find_once
 from gateway.outgoing.queue.outcomes import KnownBlobs
 from gateway.outgoing.queue.owners import STALE_SECONDS, Owners, PastDot
 from gateway.outgoing.queue.preparation import Preparation, not_now
@@ -132,6 +133,19 @@ class QueueStore:
             Add(self._future(), message, hand_over), lambda done: self._adopt(done.deliveries)
         )
         return stored
+
+    async def find_once(self, account_id: str, key: str) -> Earlier | None:
+        """What an account's message under a caller's key became, if it is less than a day old.
+
+        Raises DatabaseAway.
+        """
+        since = self._clock.now() - KEPT_SECONDS
+
+        def look() -> Earlier | None:
+            with self._database.read() as connection:
+                return find_once(connection, account_id, key, since)
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, look)
 
     async def record(self, outcomes: Sequence[Outcome]) -> Recorded:
         """Write `outcomes` and what follows from them, all in one transaction; waits until it is done.

@@ -84,6 +84,37 @@ message_body = sa.Table(
 """Here as long as one recipient lives. `content` for up to 64 KiB, else `blob_key`."""
 
 
+message_facts = sa.Table(
+    "message_facts",
+    metadata,
+    sa.Column("message_id", sa.Text, primary_key=True),
+    _text("tenant_id", null=False),
+    _text("workspace_id", null=False),
+    _time("at", null=False),
+    _text("facts", null=False),
+)
+"""What policy saw of an accepted message and no other row tells, for replays. `at`: when it was counted.
+
+A table of its own, and one with row numbers: in `message` it would make most rows overflow a page.
+"""
+
+idempotency = sa.Table(
+    "idempotency",
+    metadata,
+    sa.Column("account_id", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    _text("tenant_id", null=False),
+    _text("digest", null=False),
+    _text("message_id", null=False),
+    _text("state", null=False),
+    _time("release_at"),
+    _time("at", null=False),
+    sa.Index("ix_idempotency_at", "at"),
+    sqlite_with_rowid=False,
+)
+"""Messages that came under a key of the caller's: the same again gives the first one's answer for a day."""
+
+
 def _any_state(*states: State) -> str:
     return "(" + " OR ".join(f"state = '{state}'" for state in states) + ")"
 

@@ -32,6 +32,17 @@ class NewRecipient:
 
 
 @dataclass(frozen=True, slots=True)
+class OnceKey:
+    """A key of the caller's under which an account's message is stored once a day.
+
+    `digest` tells whether a second message under the same key is the same.
+    """
+
+    key: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class NewMessage:
     """One message that policy has accepted, to be made durable.
 
@@ -39,6 +50,8 @@ class NewMessage:
     `sign` is called once in the store thread, outside every lock; if it raises a `Refusal`, that is
     the answer for this message. `reverse_path` is "" for the null one. `first_time` are the
     recipients' comparison keys, looked up only if `charges` has a limit on first-time recipients.
+    `facts` gives what is kept for replays, called in the store thread as `sign` is. With `once` a
+    message that is there already is not stored again.
     `give_up_at` counts from `received_at`, as if the clock never stood; times are seconds since
     1970 (UTC), `size` is octets of `content`.
     """
@@ -75,6 +88,8 @@ class NewMessage:
     hold_rule: str | None = None
     scheduled_at: float | None = None
     client_address: str | None = None
+    facts: Callable[[], str] | None = field(default=None, repr=False, compare=False)
+    once: OnceKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,13 +253,15 @@ class Stored:
     """A message is durable.
 
     `state` is the state of its recipients: `held`, `scheduled` (until `release_at`), else `ready`
-    whether or not some of them are already in `deliveries`.
+    whether or not some of them are already in `deliveries`. `repeated`: nothing was stored, a message
+    with the same key was there; its id, and the state it was stored in.
     """
 
     id: str
     state: State
     release_at: float | None
     deliveries: tuple[Delivery, ...]
+    repeated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -183,8 +183,7 @@ class Writer:
             raise
         self._doubts.settled()
         self._transaction.committed(now)
-        refused = [add for add in batch.adds if add.error is not None]
-        self._preparation.discard(refused)
+        self._preparation.discard([add for add in batch.adds if not add.is_stored])
         self._preparation.remove_blobs(blobs)
         self._checkpoint(sum(add.message.size for add in batch.adds))
 

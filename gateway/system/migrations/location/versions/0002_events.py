@@ -40,10 +40,33 @@ def _make_usage() -> None:
 
 def _keep_facts() -> None:
     """What policy saw of a message, for replays."""
+    op.create_table(
+        "message_facts",
+        sa.Column("message_id", sa.Text(), nullable=False),
+        sa.Column("tenant_id", sa.Text(), nullable=False),
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("at", sa.Double(), nullable=False),
+        sa.Column("facts", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("message_id", name="pk_message_facts"),
+    )
 
 
 def _make_idempotency() -> None:
     """Messages taken by the API under a caller's key."""
+    op.create_table(
+        "idempotency",
+        sa.Column("account_id", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("tenant_id", sa.Text(), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("message_id", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("release_at", sa.Double(), nullable=True),
+        sa.Column("at", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("account_id", "key", name="pk_idempotency"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_idempotency_at", "idempotency", ["at"])
 
 
 def _make_webhook_deliveries() -> None:
