@@ -28,7 +28,8 @@ from gateway.edges.smtp.limits import SessionLimits
 from gateway.edges.smtp.registry import SessionRegistry
 from gateway.edges.submission.edge import SubmissionEdge
 from gateway.edges.submission.server import SubmissionServer
-from gateway.outgoing.intake.door import Intake, RefusedSubmission
+from gateway.outgoing.intake.door import Intake
+from gateway.outgoing.intake.refused import RefusedSubmission
 from gateway.outgoing.intake.reports import ReportWriter
 from gateway.outgoing.policy import Ceilings
 from gateway.outgoing.queue.records import Records

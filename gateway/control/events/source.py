@@ -71,4 +71,4 @@ class EventSource(Protocol):
 
 def wanted_by(actor: Actor, types: frozenset[str], since: float) -> Wanted:
     """What this caller may see of what it asked for."""
-    return Wanted(tenant_id=actor.tenant_id, types=types, since=since)
+    return Wanted(actor.tenant_id, actor.workspace_id, actor.environment, types, since)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,6 +15,7 @@ from gateway.mail.message import is_eightbit
 from gateway.mail.reply import Refusal, Reply
 from gateway.outgoing.intake.completion import Trace, complete_header, only_recipient
 from gateway.outgoing.intake.recipients import Placement, unique_recipients
+from gateway.outgoing.intake.refused import RefusedSubmission, refused_submission
 from gateway.outgoing.intake.values import Receipt, Submission
 from gateway.outgoing.policy import (
     Ceilings,
@@ -76,21 +76,6 @@ class Forwarder(Protocol):
     def hand_over(self, deliveries: Sequence[Delivery], location: str) -> None:
         """Take one message's deliveries, whose rows this worker owns and for which there is room."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class RefusedSubmission:
-    """A submission that was not taken: its record, without its body."""
-
-    tenant_id: str
-    account_id: str
-    at: float
-    client_address: str
-    reverse_path: str
-    from_address: str | None
-    recipients: tuple[str, ...]
-    reply: str
-    rule: str
 
 
 class Counts(Protocol):
@@ -191,16 +176,8 @@ class Intake:
         client_address: str,
     ) -> None:
         """Record a refusal made before the message came."""
-        record = RefusedSubmission(
-            identity.tenant.id,
-            identity.account.id,
-            self._clock.now(),
-            client_address,
-            reverse_path,
-            None,
-            recipients,
-            str(refusal.reply),
-            refusal.rule,
+        record = refused_submission(
+            identity, refusal, reverse_path, None, recipients, client_address, self._clock.now()
         )
         self._note_refusal(identity, record)
 
@@ -353,16 +330,14 @@ class Intake:
 
     def _refused(self, submission: Submission, refusal: Refusal) -> None:
         envelope = submission.envelope
-        record = RefusedSubmission(
-            submission.identity.tenant.id,
-            submission.identity.account.id,
-            self._clock.now(),
-            submission.client.address,
+        record = refused_submission(
+            submission.identity,
+            refusal,
             str(envelope.reverse_path) if envelope.reverse_path is not None else "",
             _from_of(submission.content),
             tuple(str(command.recipient) for command in envelope.recipients),
-            str(refusal.reply),
-            refusal.rule,
+            submission.client.address,
+            self._clock.now(),
         )
         self._note_refusal(submission.identity, record)
 

@@ -127,7 +127,9 @@ def refusal_of(row: Any, source: str) -> Event:
         time=row.at,
         subject=f"account/{row.account_id}" if row.account_id else f"tenant/{row.tenant_id}",
         tenant_id=row.tenant_id,
+        workspace_id=row.workspace_id,
         account_id=row.account_id,
+        environment=row.environment,
         data={
             "from": row.from_address,
             "reverse_path": row.reverse_path,

@@ -54,6 +54,10 @@ class Refused(Protocol):
     def reply(self) -> str: ...
     @property
     def rule(self) -> str: ...
+    @property
+    def workspace_id(self) -> str: ...
+    @property
+    def environment(self) -> str: ...
 
 
 class Records:
@@ -116,6 +120,8 @@ def write_refusals(connection: Connection, records: Sequence[Refused]) -> None:
                 "recipient_count": len(record.recipients),
                 "reply": record.reply,
                 "rule": record.rule,
+                "workspace_id": record.workspace_id,
+                "environment": record.environment,
             }
             for record in records
         ],

@@ -266,6 +266,8 @@ refused = sa.Table(
     _text("reply", null=False),
     _text("rule", null=False),
     _transaction(),
+    _text("workspace_id"),
+    _text("environment"),
     sa.Index("ix_refused_tenant_id_id", "tenant_id", "id"),
     sa.Index("ix_refused_xact", "xact", "id", sqlite_where=_ORDERED_BY_XACT),
 )

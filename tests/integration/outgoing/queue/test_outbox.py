@@ -83,6 +83,7 @@ class _Refused:
     tenant_id, account_id, at, client_address = "tenant-1", "account-1", NOW, "192.0.2.1"
     reverse_path, from_address, recipients = "a@acme.example", None, ("b@example.net",)
     reply, rule = "550 5.7.1 no", "rule 1"
+    workspace_id, environment = "workspace-1", "staging"
 
 
 def test_a_refused_submission_is_an_event_of_its_account(location_database: Database) -> None:
@@ -92,6 +93,8 @@ def test_a_refused_submission_is_an_event_of_its_account(location_database: Data
     assert [event.type for event in events] == [EventType.MESSAGE_REJECTED] * 2
     assert events[0].subject == "account/account-1"
     assert events[0].data["reply"] == "550 5.7.1 no"
+    assert len(_events(location_database, Actor("api", "key", workspace_id="workspace-1"))) == 2
+    assert _events(location_database, Actor("api", "key", environment="production")) == []
 
 
 def test_what_belongs_to_no_message_says_itself_whose_it_is(location_database: Database) -> None:

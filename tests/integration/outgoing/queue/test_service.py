@@ -206,6 +206,8 @@ class Refusal:
     recipients: tuple[str, ...] = ("b@example.net",)
     reply: str = "550 5.7.1 no"
     rule: str = "from"
+    workspace_id: str = "workspace-1"
+    environment: str = "production"
 
 
 async def test_records_are_written_behind_and_bounded(location_database: Database, tmp_path: Path) -> None:

@@ -32,6 +32,8 @@ def _order_events() -> None:
         where = sa.text("xact > 0")
         op.create_index(f"ix_{table}_xact", table, ["xact", "id"], sqlite_where=where)
     op.add_column("event", sa.Column("data", sa.Text(), nullable=True))
+    for name in ("workspace_id", "environment"):
+        op.add_column("refused", sa.Column(name, sa.Text(), nullable=True))
 
 
 def _make_usage() -> None:
