@@ -11,8 +11,10 @@ from gateway.system.config.model import (
     LimitsConfig,
     Listen,
     LocationConfig,
+    NoticesConfig,
     RelayConfig,
     TlsFiles,
+    WebhooksConfig,
 )
 from gateway.system.config.reloading import merged
 from gateway.system.config.values import parse_duration, parse_size
@@ -29,9 +31,11 @@ __all__ = [
     "LimitsConfig",
     "Listen",
     "LocationConfig",
+    "NoticesConfig",
     "Problem",
     "RelayConfig",
     "TlsFiles",
+    "WebhooksConfig",
     "load",
     "merged",
     "parse_duration",

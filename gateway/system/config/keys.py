@@ -100,6 +100,12 @@ SECTIONS: Mapping[str, tuple[Key, ...]] = {
         Key("mime_parts", values.integer(100, 100_000), _limits.mime_parts, needs_restart=True),
         Key("free_space_bytes", values.size(0, 1 << 50), _limits.free_space_bytes, needs_restart=True),
     ),
+    "webhooks": (Key("allow_private", values.flag(), False, needs_restart=True),),
+    "notices": (
+        Key("enabled", values.flag(), True, needs_restart=True),
+        Key("upgrade_url", values.web_address(), needs_restart=True),
+        Key("templates", values.path(), needs_restart=True),
+    ),
 }  # fmt: skip
 
 LOCATION = (

@@ -22,8 +22,10 @@ from gateway.system.config.model import (
     LimitsConfig,
     Listen,
     LocationConfig,
+    NoticesConfig,
     RelayConfig,
     TlsFiles,
+    WebhooksConfig,
 )
 from gateway.system.config.overrides import ENVIRONMENT, Override, find_overrides
 from gateway.system.config.values import Mistake
@@ -234,6 +236,8 @@ class _Reading:
             dns=DnsConfig(**part["dns"]),
             auth=AuthConfig(**part["auth"]),
             limits=LimitsConfig(**part["limits"]),
+            webhooks=WebhooksConfig(**part["webhooks"]),
+            notices=NoticesConfig(**part["notices"]),
         )
 
     def _master_key(self, named: Path | None) -> Path:

@@ -129,6 +129,22 @@ class LimitsConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class WebhooksConfig:
+    """Where events may be sent. `allow_private`: also to private and loopback addresses, and without TLS."""
+
+    allow_private: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NoticesConfig:
+    """Mail to tenants' contacts: whether any is sent, where to upgrade, whose templates go before ours."""
+
+    enabled: bool = True
+    upgrade_url: str | None = None
+    templates: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """The whole configuration of a node."""
 
@@ -150,6 +166,8 @@ class Config:
     dns: DnsConfig
     auth: AuthConfig
     limits: LimitsConfig
+    webhooks: WebhooksConfig = WebhooksConfig()
+    notices: NoticesConfig = NoticesConfig()
 
     @property
     def default_location(self) -> str:

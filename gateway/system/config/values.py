@@ -124,6 +124,17 @@ def choices(*allowed: str) -> Kind:
     return Kind(read, _list_from_text)
 
 
+def flag() -> Kind:
+    """True or false."""
+
+    def read(value: Any, _: Path) -> bool:
+        if not isinstance(value, bool):
+            raise Mistake(f"{_shown(value)} is neither; write true or false")
+        return value
+
+    return Kind(read, lambda word: {"true": True, "false": False}.get(word.strip().lower(), word))
+
+
 def many(kind: Kind) -> Kind:
     """A list of values of one kind, each once; gives a tuple."""
 
@@ -289,6 +300,11 @@ def route() -> Kind:
         return word
 
     return Kind(read)
+
+
+def web_address() -> Kind:
+    """A page's address, `https://…` or `http://…`."""
+    return text(re.compile(r"https?://[!-~]{1,1000}"), 'write an address such as "https://example.com/plans"')
 
 
 def _within(value: float, least: float, most: float, unit: str) -> float:
