@@ -53,6 +53,7 @@ def control_services(ground: Ground) -> ControlServices:
         locations=frozenset(config.locations),
         default_location=config.default_location,
         may_leave=bool(config.relay.allowed_recipients),
+        private_webhooks=config.webhooks.allow_private,
     )
     return ControlServices.open(
         ground.control,

@@ -21,6 +21,7 @@ _ROOMS = (
     "shards",
     "sources",
     "tenants",
+    "webhooks",
     "workspaces",
 )
 

@@ -28,6 +28,7 @@ from gateway.control.shards.service import ShardService
 from gateway.control.sources.service import SourceService
 from gateway.control.tenants.service import TenantService
 from gateway.control.transaction import ControlChange, ControlWrites
+from gateway.control.webhooks.service import WebhookService
 from gateway.control.workspaces.service import WorkspaceService
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class ControlServices:
     keys: KeyService
     shards: ShardService
     sources: SourceService
+    webhooks: WebhookService
     audit: AuditService
     master_key: MasterKeyService
     settings: ControlSettings
@@ -129,6 +131,7 @@ class _Builder:
             keys=keys,
             shards=shards,
             sources=SourceService(writes),
+            webhooks=WebhookService(writes, vault, allow_private=settings.private_webhooks),
             audit=AuditService(writes, self.installation.durable_key("audit")),
             master_key=MasterKeyService(writes, self.master_key),
             settings=settings,

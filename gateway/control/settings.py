@@ -10,6 +10,7 @@ class ControlSettings:
     """`hostname` and `trial_zone` in lower-case A-labels; `default_route` a URL, maybe with credentials.
 
     `may_leave`: whether the operator lists recipients that non-production mail may reach.
+    `private_webhooks`: whether webhooks may name addresses of the platform's own network.
     """
 
     hostname: str
@@ -18,3 +19,4 @@ class ControlSettings:
     locations: frozenset[str] = frozenset({"default"})
     default_location: str = "default"
     may_leave: bool = False
+    private_webhooks: bool = False

@@ -16,6 +16,8 @@ from gateway.control.keys.sealing import key_place
 from gateway.control.records import Actor
 from gateway.control.shards.model import ShardRow
 from gateway.control.transaction import ControlChange, ControlWrites
+from gateway.control.webhooks.model import WebhookSecretRow
+from gateway.control.webhooks.secret import PURPOSE, secret_place
 from gateway.system.secrets import MasterKey, SecretError
 
 
@@ -98,7 +100,7 @@ class MasterKeyService:
 
 def _reseal(change: ControlChange, master_key: MasterKey) -> int:
     """Seal anew whatever is not under the first key; returns how many values."""
-    count = int(reseal_root(change.session, master_key))
+    count = int(reseal_root(change.session, master_key)) + _reseal_webhooks(change, master_key)
     dkim, route = master_key.sealer("dkim"), master_key.sealer("route")
     for key in _sealed_keys(change):
         if not dkim.is_current(key.sealed):
@@ -113,6 +115,17 @@ def _reseal(change: ControlChange, master_key: MasterKey) -> int:
             change.changed("shard", shard.id, tenant_id=shard.tenant_id)
             count += 1
     change.session.flush()
+    return count
+
+
+def _reseal_webhooks(change: ControlChange, master_key: MasterKey) -> int:
+    sealer, count = master_key.sealer(PURPOSE), 0
+    for secret in change.session.scalars(sa.select(WebhookSecretRow)):
+        if not sealer.is_current(secret.sealed):
+            place = secret_place(secret.tenant_id, secret.id)
+            secret.sealed = sealer.seal(sealer.open(secret.sealed, **place), **place)
+            change.changed("webhook", secret.webhook_id, tenant_id=secret.tenant_id)
+            count += 1
     return count
 
 

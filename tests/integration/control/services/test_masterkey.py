@@ -28,6 +28,7 @@ def services(control_url: str, make_services: MakeServices, key_file: Path) -> C
     services.bootstrap()
     services.tenants.create(OPERATOR, "acme")
     services.shards.create(OPERATOR, "s1.acme.test", tenant="acme", route="smtps://me:word@relay.test")
+    services.webhooks.create(OPERATOR, url="https://hooks.acme.test/", tenant="acme")
     return services
 
 
@@ -61,8 +62,8 @@ def test_rotating_seals_everything_anew(
     lasting = services.installation.durable_key("credential-tag")
     rotation = services.master_key.rotate(OPERATOR)
     assert rotation.key_ids[1:] == old.key_ids
-    # The root secret, two keys (platform, acme) and a route.
-    assert rotation.resealed == 4
+    # The root secret, two keys (platform, acme), a route and a webhook's secret.
+    assert rotation.resealed == 5
     # The new key alone opens everything; the old one is refused.
     services.master_key.finish(OPERATOR)
     new = MasterKey.load(key_file)
@@ -108,7 +109,7 @@ def test_a_crash_between_file_and_database_is_mended_by_running_again(
     with pytest.raises(Unavailable, match="rotate"):
         after_crash.master_key.finish(OPERATOR)
     rotation = after_crash.master_key.rotate(OPERATOR)
-    assert (len(rotation.key_ids), rotation.resealed) == (2, 4)
+    assert (len(rotation.key_ids), rotation.resealed) == (2, 5)
     assert after_crash.master_key.finish(OPERATOR).key_ids == rotation.key_ids[:1]
 
 

@@ -1,0 +1,1 @@
+"""Webhooks: where a tenant, or the platform, wants events sent."""
