@@ -21,6 +21,7 @@ from gateway.outgoing.queue.retention import (
     collect_orphans,
     purge_counters,
     purge_keys,
+    purge_loose_events,
     purge_records,
 )
 from gateway.system.log import configure
@@ -96,6 +97,7 @@ def _purge(ground: Ground, name: str) -> None:
     now = ground.clock.now()
     purge_records(ground.locations[name], RecordRetention(workspaces=kept), now)
     purge_counters(ground.locations[name], now)
+    purge_loose_events(ground.locations[name], now)
     purge_keys(ground.locations[name], now)
 
 

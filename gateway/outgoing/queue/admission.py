@@ -6,9 +6,14 @@ from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
+import sqlalchemy as sa
+
 from gateway.mail.reply import Refusal, Reply
+from gateway.outgoing.queue import tables
 from gateway.outgoing.queue.driver import first_row
+from gateway.outgoing.queue.rows import Row
 from gateway.outgoing.queue.statements import Statements, as_json
+from gateway.outgoing.queue.thresholds import threshold_row
 from gateway.outgoing.quota import Counters, Key, QuotaRefused, QuotaView, keys_of
 
 if TYPE_CHECKING:
@@ -45,6 +50,7 @@ class Admission:
         counters, tenants = self._lock(connection, charged, now)
         memory = _Memory(self._known_recipients(connection, charged))
         decisions: list[float | Refusal | None] = []
+        told: list[Row] = []
         for message in messages:
             if message.account_id in away:
                 decisions.append(_elsewhere())
@@ -53,6 +59,11 @@ class Admission:
                 decisions.append(self._take(counters, memory, message, now))
             except QuotaRefused as refusal:
                 decisions.append(refusal)
+            if counters.reached:
+                told += [threshold_row(message, reached, now) for reached in counters.reached]
+                counters.reached.clear()
+        if told:
+            connection.execute(sa.insert(tables.event).inline(), told)
         self._write(connection, counters, tenants)
         self._seen = {key: counters.value(key) for key in tenants}
         memory.write(connection, self._statements, now)

@@ -49,5 +49,8 @@ def charges_for(identity: Identity, recipients: int) -> tuple[Charge, ...]:
         for limit, (metric, window) in zip(_LIMITS(limits), _COUNTED, strict=True):
             if limit.value is not None:
                 amount = 1 if metric == "messages" else recipients
-                charges.append(Charge(scope, scope_id, metric, window, limit.value, amount, limit.source))
+                shared = scope == "workspace" and identity.workspace.tenant_id is None
+                charges.append(
+                    Charge(scope, scope_id, metric, window, limit.value, amount, limit.source, shared)
+                )
     return tuple(charges)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from gateway.outgoing.quota.values import Charge, QuotaRefused
+from gateway.outgoing.quota.values import Charge, QuotaRefused, Reached
 from gateway.outgoing.quota.windows import Window, next_window, window_start
 
 Key = tuple[str, str, str, Window, int]
@@ -12,6 +12,9 @@ Key = tuple[str, str, str, Window, int]
 
 RELEASE_AHEAD_SECONDS = 90
 """How far ahead a per-minute limit may move a release; what does not fit before that is refused."""
+
+THRESHOLDS = (50, 75, 90, 100)
+"""The parts of a limit, in per cent, of which others are told when they are reached."""
 
 
 def keys_of(charges: Iterable[Charge], now: float, release_from: float) -> set[Key]:
@@ -29,12 +32,17 @@ def keys_of(charges: Iterable[Charge], now: float, release_from: float) -> set[K
 
 
 class Counters:
-    """The counters of one transaction. `changed` are those to be written back."""
+    """The counters of one transaction. `changed` are those to be written back.
+
+    `reached` are the thresholds that the messages so far have come to; a counter that nobody else can change
+    meanwhile passes each of them in exactly one transaction. Minutes have none: they only shape the release.
+    """
 
     def __init__(self, values: Mapping[Key, int], now: float) -> None:
         self._values = dict(values)
         self._now = now
         self.changed: dict[Key, int] = {}
+        self.reached: list[Reached] = []
 
     def value(self, key: Key) -> int:
         """What the counter stands at, with all that has been taken so far."""
@@ -48,7 +56,7 @@ class Counters:
         QuotaRefused, naming the limit that opens last.
         """
         minute: list[tuple[Charge, int]] = []
-        takes: list[tuple[Key, int]] = []
+        takes: list[tuple[Charge, Key, int]] = []
         refusals: list[QuotaRefused] = []
         for charge in charges:
             amount = first_time if charge.metric == "first_time_recipients" else charge.amount
@@ -60,14 +68,23 @@ class Counters:
             key = _key(charge, window_start(charge.window, self._now))
             if self.value(key) + amount > charge.limit:
                 refusals.append(QuotaRefused(charge, amount, next_window(charge.window, self._now)))
-            takes.append((key, amount))
+            takes.append((charge, key, amount))
         if refusals:
             raise max(refusals, key=lambda refusal: refusal.opens_at or 0.0)
         start = self._minute(minute, release_from)
-        takes += [(_key(charge, start), amount) for charge, amount in minute]
-        for key, amount in takes:
+        for charge, amount in minute:
+            key = _key(charge, start)
             self._values[key] = self.changed[key] = self.value(key) + amount
+        for charge, key, amount in takes:
+            self._values[key] = self.changed[key] = value = self.value(key) + amount
+            if value * 2 >= charge.limit:
+                self._note(charge, key, value - amount, value)
         return float(start) if minute and start > release_from else None
+
+    def _note(self, charge: Charge, key: Key, before: int, after: int) -> None:
+        for percent in THRESHOLDS:
+            if before * 100 < percent * charge.limit <= after * 100:
+                self.reached.append(Reached(charge, percent, after, key[4]))
 
     def _minute(self, charges: list[tuple[Charge, int]], release_from: float) -> int:
         """The first minute in reach in which all per-minute charges fit. Raises QuotaRefused."""

@@ -26,7 +26,7 @@ class Charge:
     `scope_id` is the account's id, `workspace/tenant` for a tenant within its workspace, or the
     workspace's id. `amount` is what this message takes; for first-time recipients an upper bound,
     the store counts those it does not know. `document` names the policy or plan that set `limit`.
-    An unlimited scope has no charge.
+    An unlimited scope has no charge. `shared`: the counter is of a workspace that is no tenant's own.
     """
 
     scope: Scope
@@ -36,6 +36,20 @@ class Charge:
     limit: int
     amount: int
     document: str
+    shared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A counter has come to `percent` of its limit with this charge, and stands at `value`.
+
+    `window_start` in seconds since 1970.
+    """
+
+    charge: Charge
+    percent: int
+    value: int
+    window_start: int
 
 
 class QuotaRefused(Refusal):

@@ -5,20 +5,30 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
 from gateway.control.events.feed import Feed
 from gateway.control.events.source import Wanted
-from gateway.control.events.types import Event, EventType
+from gateway.control.events.types import HISTORY_SECONDS, Event, EventType
 from gateway.control.records import Actor
 from gateway.outgoing.queue import OutcomeKind, tables
 from gateway.outgoing.queue.outbox import LocationEvents, location_sources
 from gateway.outgoing.queue.outboxrows import event_of, event_rows, loose_row
 from gateway.outgoing.queue.records import write_refusals
+from gateway.outgoing.queue.retention import RecordRetention, purge_loose_events, purge_records
 from gateway.outgoing.queue.rows import event_row
+from gateway.outgoing.quota import Charge, QuotaRefused
 from gateway.system.clock import ManualClock
 from gateway.system.database import Database
-from tests.integration.outgoing.queue.parts import NOW, new_message, new_recipient, outcome, running_store
+from tests.integration.outgoing.queue.parts import (
+    NOW,
+    count,
+    new_message,
+    new_recipient,
+    outcome,
+    running_store,
+)
 
 EVERYONE = Actor("cli", "tester")
 
@@ -162,3 +172,76 @@ def test_a_transaction_that_commits_late_is_not_slipped_in_before_the_cursor(
         early.rollback()
         assert seen(position)[0] == []
     engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("changes", "subject", "tenant_id", "account_id"),
+    [
+        ({"scope": "account", "scope_id": "account-1"}, "account/account-1", "tenant-1", "account-1"),
+        ({"scope": "tenant", "scope_id": "workspace-1/tenant-1"}, "tenant/tenant-1", "tenant-1", None),
+        ({"scope": "workspace", "scope_id": "workspace-1"}, "workspace/workspace-1", "tenant-1", None),
+        (
+            {"scope": "workspace", "scope_id": "workspace-1", "shared": True},
+            "workspace/workspace-1",
+            None,
+            None,
+        ),
+    ],
+)
+async def test_a_quota_half_used_is_told_to_whom_it_belongs(
+    location_database: Database,
+    tmp_path: Path,
+    changes: dict[str, Any],
+    subject: str,
+    tenant_id: str | None,
+    account_id: str | None,
+) -> None:
+    values = {"metric": "messages", "window": "day", "limit": 4, "amount": 1, "document": "plan free"}
+    charge = Charge(**(values | changes))
+    async with running_store(location_database, tmp_path) as store:
+        for _ in range(2):
+            await store.add(new_message(charges=(charge,)))
+    (event,) = [one for one in _events(location_database) if one.type == EventType.QUOTA_REACHED]
+    assert (event.subject, event.tenant_id, event.account_id) == (subject, tenant_id, account_id)
+    assert (event.workspace_id, event.environment) == ("workspace-1", "production")
+    assert {key: event.data[key] for key in ("percent", "limit", "value", "window", "document")} == {
+        "percent": 50,
+        "limit": 4,
+        "value": 2,
+        "window": "day",
+        "document": "plan free",
+    }
+
+
+async def test_a_message_that_is_refused_reaches_nothing(location_database: Database, tmp_path: Path) -> None:
+    charge = Charge("account", "account-1", "messages", "day", 1, 1, "plan free")
+    async with running_store(location_database, tmp_path) as store:
+        await store.add(new_message(charges=(charge,)))
+        with pytest.raises(QuotaRefused):
+            await store.add(new_message(charges=(charge,)))
+    told = [one.data["percent"] for one in _events(location_database) if one.type == EventType.QUOTA_REACHED]
+    assert told == [50, 75, 90, 100]
+
+
+async def test_a_purge_never_makes_a_number_be_given_twice(
+    location_database: Database, tmp_path: Path
+) -> None:
+    day = 86_400.0
+    async with running_store(location_database, tmp_path) as store:
+        stored = await store.add(new_message(), hand_over=True)
+        await store.record([outcome(stored.deliveries[0], OutcomeKind.DELIVERED)])
+        cursor = _feed(location_database).head()
+        assert purge_records(location_database, RecordRetention(), NOW + 91 * day) == 1
+        assert _events(location_database) == []
+        await store.add(new_message())
+    page = _feed(location_database).read(EVERYONE, cursor)
+    assert [event.type for event in page.events] == [EventType.MESSAGE_ACCEPTED]
+
+
+def test_loose_events_go_when_nobody_may_read_them(location_database: Database) -> None:
+    with location_database.write() as connection:
+        for at in (NOW, NOW + 1, NOW + HISTORY_SECONDS):
+            row = loose_row(EventType.QUOTA_REACHED, "t", at, {})
+            connection.execute(sa.insert(tables.event).inline(), [row])
+    assert purge_loose_events(location_database, NOW + HISTORY_SECONDS + 2) == 2
+    assert count(location_database, tables.event) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 import traceback
@@ -12,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from gateway.outgoing.queue import tables
+from gateway.outgoing.queue.outboxrows import LOOSE
 from gateway.outgoing.quota import Charge, QuotaRefused
 from gateway.system.clock import ManualClock
 from gateway.system.database import Database
@@ -74,6 +76,14 @@ def test_a_quota_is_exact_over_processes(location_url: str, tmp_path: Path) -> N
         assert {row[0]: row[1] for row in connection.execute(by_scope)} == {"account": LIMIT, "tenant": LIMIT}
         stored = connection.scalar(sa.select(sa.func.count()).select_from(tables.message))
         assert stored == LIMIT
+        told = connection.scalars(sa.select(tables.event.c.data).where(tables.event.c.kind == LOOSE))
+        events = [json.loads(text) for text in told]
+        assert sorted((event["percent"], event["value"]) for event in events) == [
+            (percent, LIMIT * percent // 100) for percent in (50, 75, 90, 100)
+        ]
+        assert {(event["scope"], event["limit"], event["window"]) for event in events} == {
+            ("tenant", LIMIT, "day")
+        }
 
 
 @pytest.mark.parametrize("limit", [1, 5])

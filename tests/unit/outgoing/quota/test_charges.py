@@ -14,7 +14,7 @@ def identity(**limits: ScopeLimits) -> Any:
     return SimpleNamespace(
         account=SimpleNamespace(id="acc"),
         tenant=SimpleNamespace(id="ten"),
-        workspace=SimpleNamespace(id="wor"),
+        workspace=SimpleNamespace(id="wor", tenant_id="ten"),
         policy=SimpleNamespace(**scopes),
     )
 

@@ -132,3 +132,35 @@ def test_the_view_refuses_only_what_is_certain() -> None:
     refusal = view.refusal([one], NOON)
     assert refusal is not None
     assert view.refusal([one], NOON + 3600) is None
+
+
+@given(st.integers(1, 300), st.lists(st.integers(0, 60), max_size=60))
+def test_each_threshold_is_reached_once_and_at_its_value(limit: int, amounts: list[int]) -> None:
+    counters, found = Counters({}, NOON), []
+    for amount in amounts:
+        try:
+            take(counters, charge(limit, metric="recipients", amount=amount))
+        except QuotaRefused:
+            continue
+        found += counters.reached
+        counters.reached.clear()
+    value = counters.value(("account", "a", "recipients", "day", window_start("day", NOON)))
+    assert [one.percent for one in found] == [
+        p for p in (50, 75, 90, 100) if value and value * 100 >= p * limit
+    ]
+    assert all(one.value * 100 >= one.percent * limit for one in found)
+
+
+def test_the_minute_has_no_thresholds() -> None:
+    counters = Counters({}, NOON)
+    for _ in range(8):
+        take(counters, charge(4, "minute"))
+    assert counters.reached == []
+
+
+def test_a_raised_limit_has_thresholds_of_its_own() -> None:
+    counters = Counters({}, NOON)
+    for limit in (2, 2, 4, 4):
+        take(counters, charge(limit))
+    reached = [(one.percent, one.charge.limit) for one in counters.reached]
+    assert reached == [(50, 2), (75, 2), (90, 2), (100, 2), (75, 4), (90, 4), (100, 4)]
