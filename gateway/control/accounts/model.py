@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped
 
-from gateway.control.base import Base, Id, Metadata, Time, one_of
+from gateway.control.base import Base, Id, Metadata, OptionalTime, Time, one_of
 from gateway.control.records import ENVIRONMENTS
 
 STATUSES = ("active", "suspended", "deleting")
@@ -25,7 +25,13 @@ class AccountRow(Base):
         sa.UniqueConstraint("id", "tenant_id"),
         sa.UniqueConstraint("id", "tenant_id", "environment"),
         sa.UniqueConstraint("tenant_id", "client_id"),
-        sa.Index("ix_accounts_workspace_id", "workspace_id"),
+        sa.Index("ix_accounts_created_at_id", "created_at", "id"),
+        sa.Index("ix_accounts_updated_at_id", "updated_at", "id"),
+        sa.Index("ix_accounts_address_id", "address", "id"),
+        sa.Index("ix_accounts_tenant_id_created_at_id", "tenant_id", "created_at", "id"),
+        sa.Index("ix_accounts_tenant_id_address_id", "tenant_id", "address", "id"),
+        sa.Index("ix_accounts_workspace_id_created_at_id", "workspace_id", "created_at", "id"),
+        sa.Index("ix_accounts_purge_at", "purge_at"),
         one_of("environment", ENVIRONMENTS),
         one_of("status", STATUSES),
         one_of("assignment", ASSIGNMENTS),
@@ -43,6 +49,10 @@ class AccountRow(Base):
     address: Mapped[str]
     display_name: Mapped[str | None]
     status: Mapped[str]
+    status_reason: Mapped[str | None]
+    suspended_at: Mapped[OptionalTime]
+    purge_at: Mapped[OptionalTime]
+    """When an account that is being deleted will be gone."""
     smtp: Mapped[bool]
     imap: Mapped[bool]
     epoch: Mapped[int]

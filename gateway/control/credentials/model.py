@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from gateway.control.base import Base, Id, OptionalTime, Time
+from gateway.control.base import Base, Id, Metadata, OptionalTime, Time
 from gateway.control.records import CredentialRecord
 
 
@@ -20,6 +20,9 @@ class CredentialRow(Base):
         sa.CheckConstraint("(key_id IS NULL) <> (tag IS NULL)", name="one_name"),
         sa.UniqueConstraint("key_id"),
         sa.Index("ix_credentials_account_id_revoked_at", "account_id", "revoked_at"),
+        sa.Index("ix_credentials_created_at_id", "created_at", "id"),
+        sa.Index("ix_credentials_tenant_id_created_at_id", "tenant_id", "created_at", "id"),
+        sa.Index("uq_credentials_tenant_id_client_id", "tenant_id", "client_id", unique=True),
         # Two live passwords under one tag would cost a login two argon2 runs.
         sa.Index(
             "uq_credentials_account_id_tag",
@@ -42,6 +45,8 @@ class CredentialRow(Base):
     expires_at: Mapped[OptionalTime]
     networks: Mapped[list[str]] = mapped_column(sa.JSON)
     stream: Mapped[str | None]
+    client_id: Mapped[str | None]
+    metadata_: Mapped[Metadata] = mapped_column(sa.JSON, default=dict)
     created_at: Mapped[Time]
     revoked_at: Mapped[OptionalTime]
 

@@ -48,6 +48,10 @@ class DomainRow(Base):
     verified_at: Mapped[OptionalTime]
     verified_by: Mapped[str | None]
     """"dns", "platform", or who said so and why."""
+    purge_at: Mapped[OptionalTime]
+    """When a domain that is being deleted will be released."""
+    state_before: Mapped[str | None]
+    """What it is again if its deletion is called off."""
     client_id: Mapped[str | None]
     metadata_: Mapped[Metadata]
     created_at: Mapped[Time]

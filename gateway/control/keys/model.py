@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped
+from sqlalchemy.orm import Mapped, mapped_column
 
-from gateway.control.base import Base, Id, OptionalTime, Time, one_of
+from gateway.control.base import Base, Id, Metadata, OptionalTime, Time, one_of
 
 STATES = ("pending", "active", "retiring", "revoked", "destroyed")
 ALGORITHMS = ("rsa-sha256", "ed25519-sha256")
@@ -20,6 +20,7 @@ class KeyRow(Base):
         sa.ForeignKeyConstraint(["shard_id", "tenant_id"], ["shards.id", "shards.tenant_id"]),
         sa.UniqueConstraint("domain_id", "selector"),
         sa.UniqueConstraint("shard_id", "selector"),
+        sa.Index("uq_dkim_keys_tenant_id_client_id", "tenant_id", "client_id", unique=True),
         sa.CheckConstraint("(domain_id IS NULL) <> (shard_id IS NULL)", name="one_owner"),
         one_of("state", STATES),
         one_of("algorithm", ALGORITHMS),
@@ -39,6 +40,8 @@ class KeyRow(Base):
     """The private key (PKCS #8, DER); empty once destroyed."""
     public_key: Mapped[str]
     """The p= of its record."""
+    client_id: Mapped[str | None]
+    metadata_: Mapped[Metadata] = mapped_column(sa.JSON, default=dict)
     created_at: Mapped[Time]
     activated_at: Mapped[OptionalTime]
     retiring_at: Mapped[OptionalTime]

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from gateway.control.base import Base, Id, Time, one_of
+from gateway.control.base import Base, Id, Metadata, Time, one_of
 
 KINDS = ("policy", "plan")
 
@@ -16,11 +16,16 @@ class PolicyRow(Base):
     """A policy by its name, at the version in force. (Plans have a table like it in their own room.)"""
 
     __tablename__ = "policies"
-    __table_args__ = (sa.UniqueConstraint("name"),)
+    __table_args__ = (
+        sa.UniqueConstraint("name"),
+        sa.Index("uq_policies_client_id", "client_id", unique=True),
+    )
 
     id: Mapped[Id]
     name: Mapped[str]
     version: Mapped[int]
+    client_id: Mapped[str | None]
+    metadata_: Mapped[Metadata] = mapped_column(sa.JSON, default=dict)
     created_at: Mapped[Time]
     updated_at: Mapped[Time]
 

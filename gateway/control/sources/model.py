@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from gateway.control.base import Base, Id, Time, one_of
+from gateway.control.base import Base, Id, Metadata, Time, one_of
 from gateway.control.records import SourceRecord
 
 STATES = ("active", "retired")
@@ -19,6 +19,7 @@ class SourceRow(Base):
         sa.UniqueConstraint("helo"),
         sa.UniqueConstraint("ipv4"),
         sa.UniqueConstraint("ipv6"),
+        sa.Index("uq_source_addresses_client_id", "client_id", unique=True),
         sa.CheckConstraint("ipv4 IS NOT NULL OR ipv6 IS NOT NULL", name="address"),
         one_of("state", STATES),
     )
@@ -31,6 +32,8 @@ class SourceRow(Base):
     plans: Mapped[list[str]] = mapped_column(sa.JSON)
     """Names of the plans whose tenants may use it; empty: all."""
     state: Mapped[str]
+    client_id: Mapped[str | None]
+    metadata_: Mapped[Metadata] = mapped_column(sa.JSON, default=dict)
     created_at: Mapped[Time]
     updated_at: Mapped[Time]
 

@@ -44,3 +44,7 @@ class TenantRow(Base):
     created_at: Mapped[Time]
     updated_at: Mapped[Time]
     suspended_at: Mapped[OptionalTime]
+    purge_at: Mapped[OptionalTime]
+    """When a tenant that is being deleted will be gone."""
+    notices: Mapped[bool] = mapped_column(sa.Boolean, default=True)
+    """Whether its contacts are written to."""

@@ -21,6 +21,8 @@ def upgrade() -> None:
     _make_lists()
     _make_raises()
     _add_deletion()
+    _add_callers_own()
+    _add_listings()
     _add_provisioning()
 
 
@@ -118,14 +120,105 @@ def _make_notices() -> None:
 
 def _make_lists() -> None:
     """Lists of domains, top-level domains and addresses that rules name."""
+    op.create_table(
+        "lists",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("owner", sa.Text(), nullable=False),
+        sa.Column("tenant_id", sa.Text(), nullable=True),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("description", sa.Text(), nullable=True),
+        sa.Column("client_id", sa.Text(), nullable=True),
+        sa.Column("metadata_", sa.JSON(), nullable=False),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("updated_at", sa.Double(), nullable=False),
+        sa.CheckConstraint("kind IN ('domain', 'tld', 'address')", name="ck_lists_kind"),
+        sa.CheckConstraint(
+            "(owner = 'shared' AND tenant_id IS NULL) OR (owner = tenant_id AND tenant_id IS NOT NULL)",
+            name="ck_lists_owner",
+        ),
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name="fk_lists_tenant_id"),
+        sa.PrimaryKeyConstraint("id", name="pk_lists"),
+        sa.UniqueConstraint("client_id", name="uq_lists_client_id"),
+        sa.UniqueConstraint("owner", "name", name="uq_lists_owner_name"),
+    )
+    op.create_table(
+        "list_items",
+        sa.Column("list_id", sa.Text(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.ForeignKeyConstraint(["list_id"], ["lists.id"], name="fk_list_items_list_id"),
+        sa.PrimaryKeyConstraint("list_id", "value", name="pk_list_items"),
+    )
 
 
 def _make_raises() -> None:
     """Limits raised for a time."""
+    op.create_table(
+        "limit_raises",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("tenant_id", sa.Text(), nullable=False),
+        sa.Column("account_id", sa.Text(), nullable=True),
+        sa.Column("limits", sa.JSON(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("until", sa.Double(), nullable=False),
+        sa.Column("revoked_at", sa.Double(), nullable=True),
+        sa.Column("created_by", sa.Text(), nullable=False),
+        sa.Column("client_id", sa.Text(), nullable=True),
+        sa.Column("metadata_", sa.JSON(), nullable=False),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("updated_at", sa.Double(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id", "tenant_id"],
+            ["accounts.id", "accounts.tenant_id"],
+            name="fk_limit_raises_account_id_tenant_id",
+        ),
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name="fk_limit_raises_tenant_id"),
+        sa.PrimaryKeyConstraint("id", name="pk_limit_raises"),
+        sa.UniqueConstraint("client_id", name="uq_limit_raises_client_id"),
+    )
+    op.create_index("ix_limit_raises_tenant_id", "limit_raises", ["tenant_id"], unique=False)
+    op.create_index("ix_limit_raises_until", "limit_raises", ["until"], unique=False)
 
 
 def _add_deletion() -> None:
-    """When what is being deleted will be gone."""
+    """Why things are stopped, and when what is being deleted will be gone."""
+    op.add_column("tenants", sa.Column("purge_at", sa.Double(), nullable=True))
+    op.add_column("tenants", sa.Column("notices", sa.Boolean(), nullable=False, server_default=sa.true()))
+    op.add_column("accounts", sa.Column("status_reason", sa.Text(), nullable=True))
+    op.add_column("accounts", sa.Column("suspended_at", sa.Double(), nullable=True))
+    op.add_column("accounts", sa.Column("purge_at", sa.Double(), nullable=True))
+    op.add_column("domains", sa.Column("purge_at", sa.Double(), nullable=True))
+    op.add_column("domains", sa.Column("state_before", sa.Text(), nullable=True))
+    op.create_index("ix_accounts_purge_at", "accounts", ["purge_at"], unique=False)
+
+
+def _add_callers_own() -> None:
+    """The caller's id and pairs where there were none yet."""
+    for table in ("credentials", "source_addresses", "dkim_keys", "policies", "plans"):
+        op.add_column(table, sa.Column("client_id", sa.Text(), nullable=True))
+        op.add_column(table, sa.Column("metadata_", sa.JSON(), nullable=False, server_default="{}"))
+    for table in ("source_addresses", "policies", "plans"):
+        op.create_index(f"uq_{table}_client_id", table, ["client_id"], unique=True)
+    for table in ("credentials", "dkim_keys"):
+        op.create_index(f"uq_{table}_tenant_id_client_id", table, ["tenant_id", "client_id"], unique=True)
+
+
+def _add_listings() -> None:
+    """What pages of many accounts and app passwords are read by."""
+    op.create_index("ix_accounts_created_at_id", "accounts", ["created_at", "id"])
+    op.create_index("ix_accounts_updated_at_id", "accounts", ["updated_at", "id"])
+    op.create_index("ix_accounts_address_id", "accounts", ["address", "id"])
+    op.create_index("ix_accounts_tenant_id_created_at_id", "accounts", ["tenant_id", "created_at", "id"])
+    op.create_index("ix_accounts_tenant_id_address_id", "accounts", ["tenant_id", "address", "id"])
+    op.create_index(
+        "ix_accounts_workspace_id_created_at_id", "accounts", ["workspace_id", "created_at", "id"]
+    )
+    op.drop_index("ix_accounts_workspace_id", "accounts")
+    op.create_index("ix_credentials_created_at_id", "credentials", ["created_at", "id"])
+    op.create_index(
+        "ix_credentials_tenant_id_created_at_id", "credentials", ["tenant_id", "created_at", "id"]
+    )
 
 
 def _add_provisioning() -> None:

@@ -1,0 +1,1 @@
+"""Lists of domains, top-level domains and addresses that rules name."""

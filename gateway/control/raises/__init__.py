@@ -1,0 +1,1 @@
+"""Limits raised for a time."""
