@@ -102,9 +102,7 @@ class AuditService:
             else AuditEntryRow.id == reference.lower()
         )
         with self._writes.view() as session:
-            found = session.execute(
-                _entries().where(wanted, visible(actor, AuditEntryRow))
-            ).one_or_none()
+            found = session.execute(_entries().where(wanted, visible(actor, AuditEntryRow))).one_or_none()
         if found is None:
             raise not_found("audit", reference)
         return _view(*found)
@@ -114,9 +112,7 @@ class AuditService:
         number = 0
         while True:
             with self._writes.view() as session:
-                statement = _entries().where(
-                    AuditEntryRow.number > number, visible(actor, AuditEntryRow)
-                )
+                statement = _entries().where(AuditEntryRow.number > number, visible(actor, AuditEntryRow))
                 page = session.execute(statement.order_by(AuditEntryRow.number).limit(_PAGE)).all()
                 views = [_view(entry, payload) for entry, payload in page]
             yield from views

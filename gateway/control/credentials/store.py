@@ -21,9 +21,7 @@ class Live:
     chosen: int
 
 
-def find_account(
-    session: Session, ref: str, key: str, visible: sa.ColumnElement[bool]
-) -> AccountRow | None:
+def find_account(session: Session, ref: str, key: str, visible: sa.ColumnElement[bool]) -> AccountRow | None:
     """The `visible` account with the grant id `ref` or the address (an alias too) compared as `key`."""
     by_address = sa.select(AccountAddressRow.account_id).where(AccountAddressRow.key == key)
     statement = sa.select(AccountRow).where(

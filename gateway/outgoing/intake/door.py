@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -14,9 +14,10 @@ from gateway.mail.headers import HeaderBlock
 from gateway.mail.message import is_eightbit
 from gateway.mail.reply import Refusal, Reply
 from gateway.outgoing.intake.completion import Trace, complete_header, only_recipient
+from gateway.outgoing.intake.neighbours import Counts, DirectoryView, Forwarder
 from gateway.outgoing.intake.recipients import Placement, unique_recipients
-from gateway.outgoing.intake.refused import RefusedSubmission, refused_submission
-from gateway.outgoing.intake.values import Receipt, Submission
+from gateway.outgoing.intake.refused import SHOWN_OCTETS, RefusedSubmission, from_of, refused_submission
+from gateway.outgoing.intake.values import Origin, Receipt, Submission
 from gateway.outgoing.policy import (
     Ceilings,
     Decision,
@@ -26,13 +27,14 @@ from gateway.outgoing.policy import (
     check_sender,
     decide,
     gather_facts,
+    record_facts,
 )
 from gateway.outgoing.queue import NewMessage, State
 from gateway.outgoing.quota import charges_for
 from gateway.outgoing.signing import NoSignature, Signatures, Signer
 
 if TYPE_CHECKING:
-    from gateway.control.records import DomainRecord, Identity, KeyRecord, ShardRecord
+    from gateway.control.records import Identity
     from gateway.mail.envelope import MailCommand, RcptCommand
     from gateway.outgoing.queue import Delivery, QueueStore
     from gateway.system.clock import Clock
@@ -44,50 +46,6 @@ LARGE_OCTETS = 128 * 1024
 _UNKNOWN_LOCATION = Reply(
     451, "4.3.5", "this workspace's location is not configured on this host; tell the operator"
 )
-
-
-class DirectoryView(Protocol):
-    """What intake asks of the control plane."""
-
-    def claims(self, name: str) -> Sequence[DomainRecord]:
-        """All claims to a domain name, of any tenant."""
-        ...
-
-    def shards_of(self, tenant_id: str, environment: str) -> tuple[ShardRecord, ...]:
-        """A tenant's shards in one environment."""
-        ...
-
-    def keys_of(self, domain_name: str) -> tuple[KeyRecord, ...]:
-        """A domain's DKIM keys, in every state."""
-        ...
-
-
-class Forwarder(Protocol):
-    """What intake asks of the relay: room for a message in memory, and to take its deliveries over."""
-
-    def reserve(self, tenant_id: str, octets: int) -> bool:
-        """Whether a message of `octets` may be handed over from memory."""
-        ...
-
-    def release(self, tenant_id: str, octets: int) -> None:
-        """Give back what was reserved and is not needed."""
-        ...
-
-    def hand_over(self, deliveries: Sequence[Delivery], location: str) -> None:
-        """Take one message's deliveries, whose rows this worker owns and for which there is room."""
-        ...
-
-
-class Counts(Protocol):
-    """What intake tells the metrics."""
-
-    def accepted(self, origin: str) -> None:
-        """A message was stored."""
-        ...
-
-    def refused(self, rule: str) -> None:
-        """A submission was refused by a rule."""
-        ...
 
 
 class Intake:
@@ -216,8 +174,9 @@ class Intake:
         if deliveries:
             self._relay.hand_over(deliveries, store.location)
         held = stored.state is State.HELD
-        self._accepted(message, held)
-        return Receipt(stored.id, held)
+        if not stored.repeated:
+            self._accepted(message, held)
+        return Receipt(stored.id, held, stored.release_at, stored.repeated)
 
     def _prepare(self, submission: Submission) -> NewMessage:
         """From what came to what is to be stored. Pure but for ids and clock; raises Refusal."""
@@ -230,6 +189,7 @@ class Intake:
             at=submission.received_at,
             ceilings=self._ceilings,
             default_stream=credential.stream if credential is not None else None,
+            given=submission.options,
         )
         decision = decide(facts, identity, self._directory.claims)
         if decision.reply is not None or decision.author is None:
@@ -249,7 +209,8 @@ class Intake:
                 message_id,
                 submission.client,
                 only_recipient([str(command.recipient) for command in commands]),
-                identity.policy.sender.hide_client,
+                # A program's own address is no business of those who get its mail.
+                identity.policy.sender.hide_client or submission.origin is Origin.API,
                 submission.received_at,
                 envelope.smtputf8,
             ),
@@ -288,7 +249,10 @@ class Intake:
             policy_name=identity.policy.name,
             policy_version=str(identity.policy.version),
             hold_rule=decision.rule if decision.action == "hold" else None,
+            scheduled_at=submission.send_at,
             client_address=submission.client.address,
+            facts=partial(record_facts, facts, identity.account, author),
+            once=submission.once,
         )
 
     def _placement(self, identity: Identity, from_domain: str, stream: str) -> Placement:
@@ -334,7 +298,7 @@ class Intake:
             submission.identity,
             refusal,
             str(envelope.reverse_path) if envelope.reverse_path is not None else "",
-            _from_of(submission.content),
+            from_of(submission.content),
             tuple(str(command.recipient) for command in envelope.recipients),
             submission.client.address,
             self._clock.now(),
@@ -355,20 +319,6 @@ class Intake:
         )
 
 
-_SHOWN = 998
-
-
 def _text_of(header: HeaderBlock, name: bytes) -> str | None:
     field = header.first(name)
-    return field.value[:_SHOWN].decode("utf-8", "replace") if field is not None else None
-
-
-def _from_of(content: bytes) -> str | None:
-    """The From line of a refused message, for its record; whatever it is, it is only shown."""
-    head = content[:16_384]
-    for line in head.split(b"\n"):
-        if line[:5].lower() == b"from:":
-            return line[5:].strip()[:_SHOWN].decode("utf-8", "replace")
-        if line in (b"\r", b""):
-            break
-    return None
+    return field.value[:SHOWN_OCTETS].decode("utf-8", "replace") if field is not None else None

@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from gateway.control.records import Identity
     from gateway.mail.reply import Refusal
 
+SHOWN_OCTETS = 998
+"""Of a header field that records show."""
+
 
 @dataclass(frozen=True, slots=True)
 class RefusedSubmission:
@@ -50,3 +53,14 @@ def refused_submission(
         workspace_id=identity.workspace.id,
         environment=identity.workspace.environment,
     )
+
+
+def from_of(content: bytes) -> str | None:
+    """The From line of a refused message, for its record; whatever it is, it is only shown."""
+    head = content[:16_384]
+    for line in head.split(b"\n"):
+        if line[:5].lower() == b"from:":
+            return line[5:].strip()[:SHOWN_OCTETS].decode("utf-8", "replace")
+        if line in (b"\r", b""):
+            break
+    return None

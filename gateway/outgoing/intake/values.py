@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from gateway.control.records import Identity
     from gateway.mail.envelope import Envelope
+    from gateway.outgoing.policy import GivenOptions
+    from gateway.outgoing.queue import OnceKey
 
 
 class Origin(StrEnum):
@@ -41,8 +43,9 @@ class ClientInfo:
 class Submission:
     """One message as a client handed it over, not yet looked at.
 
-    `content` is header and body as received, dots removed, line ends as they came.
-    `received_at` is in seconds since 1970 (UTC).
+    `content` is header and body as received, dots removed, line ends as they came. Times are in seconds
+    since 1970 (UTC). What only the API can ask for: `options` beside the header's own, `send_at`, until
+    which it waits, and `once`, the caller's key under which it is taken a single time.
     """
 
     identity: Identity
@@ -51,11 +54,20 @@ class Submission:
     content: bytes
     client: ClientInfo
     received_at: float
+    options: GivenOptions | None = None
+    send_at: float | None = None
+    once: OnceKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A message is durable under `id`; `held` if it waits for a person."""
+    """A message is durable under `id`; `held` if it waits for a person.
+
+    `release_at`: it is scheduled, and leaves then (seconds since 1970, UTC). `repeated`: it was taken
+    before, under the same key.
+    """
 
     id: str
     held: bool = False
+    release_at: float | None = None
+    repeated: bool = False

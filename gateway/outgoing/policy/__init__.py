@@ -6,12 +6,14 @@ from gateway.outgoing.policy.facts import gather_facts, index_fields
 from gateway.outgoing.policy.identities import check_domains, check_from_header, check_reverse_path
 from gateway.outgoing.policy.limits import check_message_bytes, check_recipients
 from gateway.outgoing.policy.options import read_options
+from gateway.outgoing.policy.record import NotRecorded, Remembered, record_facts, restore_facts
 from gateway.outgoing.policy.values import (
     DEFAULT_STREAM,
     Ceilings,
     Decision,
     DomainLookup,
     Facts,
+    GivenOptions,
     MessageOptions,
     Step,
 )
@@ -24,7 +26,10 @@ __all__ = [
     "DomainLookup",
     "Explanation",
     "Facts",
+    "GivenOptions",
     "MessageOptions",
+    "NotRecorded",
+    "Remembered",
     "Step",
     "check_domains",
     "check_from_header",
@@ -37,4 +42,6 @@ __all__ = [
     "gather_facts",
     "index_fields",
     "read_options",
+    "record_facts",
+    "restore_facts",
 ]

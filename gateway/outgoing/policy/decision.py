@@ -53,7 +53,7 @@ def _domain(case: _Case) -> None:
 
 
 def _options(case: _Case) -> None:
-    case.options = read_options(case.facts.by_name, case.facts.default_stream)
+    case.options = read_options(case.facts.by_name, case.facts.default_stream, case.facts.given)
 
 
 _QUESTIONS: tuple[tuple[str, Callable[[_Case], None]], ...] = (

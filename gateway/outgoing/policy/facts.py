@@ -8,7 +8,7 @@ from gateway.mail.headers import Field, HeaderBlock, count_header, parse_header,
 from gateway.mail.message import LINE_LIMIT, has_bare_newlines, has_line_over, has_nul
 from gateway.mail.message import normalise_newlines as normalised
 from gateway.mail.mime import MimeScan, scan_attachments
-from gateway.outgoing.policy.values import DEFAULT_STREAM, Ceilings, Facts, FieldsByName
+from gateway.outgoing.policy.values import DEFAULT_STREAM, Ceilings, Facts, FieldsByName, GivenOptions
 
 if TYPE_CHECKING:
     from gateway.mail.envelope import Envelope
@@ -27,6 +27,11 @@ class _LazyScan:
         self._body = body
         self._ceilings = ceilings
         self._result: MimeScan | None = None
+
+    @property
+    def is_made(self) -> bool:
+        """Whether somebody asked."""
+        return self._result is not None
 
     def __call__(self) -> MimeScan:
         if self._result is None:
@@ -60,6 +65,7 @@ def gather_facts(
     at: float,
     ceilings: Ceilings,
     default_stream: str | None = None,
+    given: GivenOptions | None = None,
 ) -> Facts:
     """The facts about `content` as a client handed it over (dots removed, line ends as they came).
 
@@ -92,4 +98,5 @@ def gather_facts(
         ceilings=ceilings,
         default_stream=default_stream or DEFAULT_STREAM,
         scan=_LazyScan(header, body, ceilings),
+        given=given,
     )

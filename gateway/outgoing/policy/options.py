@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from gateway.mail.reply import Refusal, Reply
@@ -17,7 +17,7 @@ from gateway.outgoing.policy.values import MessageOptions
 
 if TYPE_CHECKING:
     from gateway.mail.headers import Field
-    from gateway.outgoing.policy.values import FieldsByName
+    from gateway.outgoing.policy.values import FieldsByName, GivenOptions
 
 STREAM = b"x-gatepost-stream"
 TAG = b"x-gatepost-tag"
@@ -32,16 +32,31 @@ _STREAM_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _TAG_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,63}")
 
 
-def read_options(fields: FieldsByName, default_stream: str) -> MessageOptions:
-    """What a header asks for. Raises Refusal (550 5.6.0, naming the field)."""
+def read_options(
+    fields: FieldsByName, default_stream: str, given: GivenOptions | None = None
+) -> MessageOptions:
+    """What a header asks for, and what was `given` beside it: a stream, tags or pairs given go before.
+
+    Raises Refusal (550 5.6.0, naming the field).
+    """
     if STREAM not in fields and TAG not in fields and METADATA not in fields:
-        return MessageOptions(default_stream)
-    stream = _one(fields, STREAM)
-    metadata = _one(fields, METADATA)
+        options = MessageOptions(default_stream)
+    else:
+        stream = _one(fields, STREAM)
+        metadata = _one(fields, METADATA)
+        options = MessageOptions(
+            stream=default_stream if stream is None else _check_stream(_text(stream)),
+            tags=_check_tags(_text(field) for field in fields.get(TAG, ())),
+            metadata={} if metadata is None else _read_metadata(metadata),
+        )
+    return options if given is None else _with_given(options, given)
+
+
+def _with_given(options: MessageOptions, given: GivenOptions) -> MessageOptions:
     return MessageOptions(
-        stream=default_stream if stream is None else _read_stream(stream),
-        tags=_read_tags(fields.get(TAG, ())),
-        metadata={} if metadata is None else _read_metadata(metadata),
+        stream=options.stream if given.stream is None else _check_stream(given.stream),
+        tags=_check_tags((*given.tags, *options.tags)),
+        metadata=_check_pairs([*{**options.metadata, **given.metadata}.items()]),
     )
 
 
@@ -59,15 +74,15 @@ def _text(field: Field) -> str:
         raise _refusal(field.key, "is not UTF-8") from None
 
 
-def _read_stream(field: Field) -> str:
-    name = _text(field).lower()
+def _check_stream(text: str) -> str:
+    name = text.lower()
     if not _STREAM_NAME.fullmatch(name):
         raise _refusal(STREAM, "names no stream: 1 to 32 of a-z, 0-9, - and _")
     return name
 
 
-def _read_tags(fields: Iterable[Field]) -> tuple[str, ...]:
-    tags = dict.fromkeys(_text(field) for field in fields)
+def _check_tags(texts: Iterable[str]) -> tuple[str, ...]:
+    tags = dict.fromkeys(texts)
     if len(tags) > TAGS_LIMIT:
         raise _refusal(TAG, f"gives {len(tags)} tags; at most {TAGS_LIMIT} are allowed")
     for tag in tags:
@@ -83,6 +98,10 @@ def _read_metadata(field: Field) -> dict[str, str]:
         raise _refusal(METADATA, 'is not a JSON object, such as {"order": "1234"}') from None
     if not isinstance(pairs, _Pairs):
         raise _refusal(METADATA, 'is not a JSON object, such as {"order": "1234"}')
+    return _check_pairs(pairs)
+
+
+def _check_pairs(pairs: Sequence[tuple[str, object]]) -> dict[str, str]:
     if len(pairs) > PAIRS_LIMIT:
         raise _refusal(METADATA, f"has {len(pairs)} pairs; at most {PAIRS_LIMIT} are allowed")
     metadata: dict[str, str] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     from gateway.control.records import DomainRecord
@@ -46,6 +46,15 @@ class MessageOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class GivenOptions:
+    """What a caller of the API asks for beside the message; it goes before the fields of the header."""
+
+    stream: str | None = None
+    tags: tuple[str, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Ceilings:
     """The installation's own limits on a message, from its configuration; no policy raises them."""
 
@@ -56,6 +65,19 @@ class Ceilings:
     mime_depth: int = 100
 
 
+class Scan(Protocol):
+    """Finds a message's attachments when first asked: most messages are never asked about."""
+
+    @property
+    def is_made(self) -> bool:
+        """Whether somebody asked, so that the next answer costs nothing."""
+        ...
+
+    def __call__(self) -> MimeScan:
+        """The attachments."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """Everything gathered about one message, as it goes on if it is accepted.
@@ -64,7 +86,7 @@ class Facts:
     has its fields by lower-case name, lines that are no fields under the empty one. `size` is in octets,
     line ends normalised. `long_line`: a line over 998 octets; `endless_line`: over 64 KiB. `at` is in
     seconds since 1970 (UTC). `default_stream` is the credential's. `scan` finds the attachments, on the
-    first call only.
+    first call only. `given` is what was asked for beside the message.
     """
 
     envelope: Envelope
@@ -82,7 +104,8 @@ class Facts:
     at: float
     ceilings: Ceilings
     default_stream: str
-    scan: Callable[[], MimeScan]
+    scan: Scan
+    given: GivenOptions | None = None
 
 
 @dataclass(frozen=True, slots=True)
