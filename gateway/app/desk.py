@@ -16,6 +16,7 @@ from gateway.control.settings import ControlSettings
 from gateway.faces.cli.desk import Desk
 from gateway.outgoing.queue import QueueLocation, QueueService
 from gateway.outgoing.queue.outbox import location_sources
+from gateway.outgoing.usage import UsageService
 from gateway.system.config import Config
 from gateway.system.database import schema_state, upgrade
 from gateway.system.database.engine import Database
@@ -79,6 +80,11 @@ def event_feed(ground: Ground) -> Feed:
     for name, database in ground.locations.items():
         sources += location_sources(name, database)
     return Feed(sources, ground.clock)
+
+
+def usage_service(ground: Ground, services: ControlServices) -> UsageService:
+    """What tenants use, over all locations."""
+    return UsageService(services.writes, ground.locations)
 
 
 def upgrade_all(config: Config) -> list[dict[str, Any]]:

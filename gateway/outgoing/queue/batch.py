@@ -17,6 +17,7 @@ from gateway.outgoing.queue.once import Claims
 from gateway.outgoing.queue.outcomes import KnownBlobs, OutcomeWriter, outcome_events
 from gateway.outgoing.queue.rows import Rows, add_message
 from gateway.outgoing.queue.statements import Statements
+from gateway.outgoing.queue.usage import UsageWriter, Used
 from gateway.outgoing.queue.values import ContentSource, Outcome, Recorded, Stored
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class BatchTransaction:
         self._source = source
         self._outcomes = OutcomeWriter(statements, incarnation, blobs)
         self._admission = Admission(statements, view)
+        self._usage = UsageWriter(statements.dialect, incarnation)
         self._inserts = [
             (ManyRows.insert(table, statements.dialect, without={"data"}), name)
             for name, table in (
@@ -98,17 +100,20 @@ class BatchTransaction:
             self._outcomes.apply(connection, outcomes)
         for run in batch.runs:
             self._run(connection, run)
-        rows = Rows()
-        for outcome in outcomes:
-            if id(outcome) not in lost:
-                rows.event.extend(outcome_events(outcome, outcome.tenant_id))
-        self._add(connection, rows, batch.adds, now)
+        rows, used = Rows(), Used()
+        written = [outcome for outcome in outcomes if id(outcome) not in lost] if lost else outcomes
+        for outcome in written:
+            rows.event.extend(outcome_events(outcome, outcome.tenant_id))
+        used.deliver(written)
+        self._add(connection, rows, used, batch.adds, now)
         for record in batch.records:
             record.result = self._recorded(rows, record, lost, now)
         for insert, name in self._inserts:
             if new := getattr(rows, name):
                 insert.execute(connection, new)
-        return self._outcomes.drop_bodies(connection, outcomes)
+        blobs = self._outcomes.drop_bodies(connection, outcomes)
+        self._usage.write(connection, used, now)
+        return blobs
 
     def _run(self, connection: Connection, run: Run) -> None:
         run.error = None
@@ -129,7 +134,7 @@ class BatchTransaction:
         else:
             savepoint.commit()
 
-    def _add(self, connection: Connection, rows: Rows, adds: Sequence[Add], now: float) -> None:
+    def _add(self, connection: Connection, rows: Rows, used: Used, adds: Sequence[Add], now: float) -> None:
         waiting = [add for add in adds if add.prepared is not None]
         if not waiting:
             return
@@ -143,6 +148,7 @@ class BatchTransaction:
             else:
                 add.error = None
                 add.result = self._stored(rows, add.prepared, decision, now, hand_over=add.hand_over)
+                used.accept(add.message)
         claims.settle(connection)
 
     def _recorded(self, rows: Rows, record: Record, lost: set[int], now: float) -> Recorded:

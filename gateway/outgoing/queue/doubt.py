@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from gateway.outgoing.queue import tables
 from gateway.outgoing.queue.batch import Batch
+from gateway.outgoing.queue.history import delete_events
 from gateway.outgoing.queue.states import LIVE
 
 if TYPE_CHECKING:
@@ -71,10 +72,10 @@ class Doubts:
         )
         # Another worker may have begun to deliver what we took for lost; that cannot be taken back.
         gone = set(mine) - {row[0] for row in connection.execute(taken)}
+        delete_events(connection, gone)
         for table, column in (
             (recipient, recipient.c.message_id),
             (tables.message_body, tables.message_body.c.message_id),
-            (tables.event, tables.event.c.message_id),
             (tables.message_facts, tables.message_facts.c.message_id),
             (tables.idempotency, tables.idempotency.c.message_id),
             (tables.message, tables.message.c.id),

@@ -15,6 +15,7 @@ import structlog
 
 from gateway.control.events.types import HISTORY_SECONDS
 from gateway.outgoing.queue import tables
+from gateway.outgoing.queue.history import delete_events, newest_event
 from gateway.outgoing.queue.lookup import first_id_at
 from gateway.outgoing.queue.once import KEPT_SECONDS
 from gateway.outgoing.queue.states import LIVE
@@ -110,7 +111,7 @@ def purge_loose_events(database: Database, now: float) -> int:
     """
     event, removed = tables.event, 0
     old = sa.select(event.c.id).where(
-        event.c.message_id == "", event.c.at < now - HISTORY_SECONDS, event.c.id < _newest_event()
+        event.c.message_id == "", event.c.at < now - HISTORY_SECONDS, event.c.id < newest_event()
     )
     while True:
         with database.write() as connection:
@@ -143,7 +144,7 @@ def collect_orphans(database: Database, blobs: BlobStore, now: float) -> int:
 
 
 def _delete_messages(connection: Connection, ids: list[str]) -> None:
-    _delete_events(connection, ids)
+    delete_events(connection, ids)
     for table, column in (
         (tables.lookup, tables.lookup.c.message_id),
         (tables.message_facts, tables.message_facts.c.message_id),
@@ -152,24 +153,6 @@ def _delete_messages(connection: Connection, ids: list[str]) -> None:
         (tables.message, tables.message.c.id),
     ):
         connection.execute(sa.delete(table).where(column.in_(ids)))
-
-
-def _delete_events(connection: Connection, ids: list[str]) -> None:
-    """All but the newest row of the table, which is emptied: SQLite would give its number once more, and
-    readers of events that are past it would miss what gets it."""
-    event = tables.event
-    connection.execute(sa.delete(event).where(event.c.message_id.in_(ids), event.c.id < _newest_event()))
-    emptied = {column.name: None for column in event.columns if column.nullable}
-    connection.execute(
-        sa.update(event)
-        .where(event.c.message_id.in_(ids))
-        .values({**emptied, "message_id": "", "kind": "purged"})
-    )
-
-
-def _newest_event() -> sa.ScalarSelect[int]:
-    other = tables.event.alias()
-    return sa.select(sa.func.max(other.c.id)).scalar_subquery()
 
 
 def _chunks(keys: Iterable[str]) -> Iterator[list[str]]:

@@ -240,6 +240,20 @@ quota_counter = sa.Table(
     sqlite_with_rowid=False,
 )
 
+usage_count = sa.Table(
+    "usage_count",
+    metadata,
+    sa.Column("month", sa.Text, primary_key=True),
+    sa.Column("tenant_id", sa.Text, primary_key=True),
+    sa.Column("workspace_id", sa.Text, primary_key=True),
+    sa.Column("slot", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("accepted", sa.BigInteger, nullable=False),
+    sa.Column("recipients", sa.BigInteger, nullable=False),
+    sa.Column("delivered", sa.BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""See `usage.py`. Kept for ever: a few rows a month and tenant."""
+
 first_recipient = sa.Table(
     "first_recipient",
     metadata,

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from gateway.outgoing.quota import Charge
     from gateway.outgoing.signing import Signatures
 
+CHARGED_ORIGINS = frozenset({"submission", "api", "forward"})
+"""Whose mail takes from quotas and counts as use; the rest is the gateway's own."""
+
 
 @dataclass(frozen=True, slots=True)
 class NewRecipient:
@@ -114,6 +117,11 @@ class StoredMessage:
     smtputf8: bool
     eightbit: bool
 
+    @property
+    def used_by(self) -> str | None:
+        """The workspace in whose use it counts; None for the gateway's own mail."""
+        return self.workspace_id if self.origin in CHARGED_ORIGINS else None
+
 
 @dataclass(frozen=True, slots=True)
 class QueuedRecipient:
@@ -190,7 +198,7 @@ class Outcome:
     `next_attempt_at` (None: parked until its shard or tenant is resumed, then `parked` is "shard" or
     "tenant"). `dsn` is stored in the same transaction. `delay_notified` marks that the delay DSN is
     dealt with. `possible_duplicate` records that the peer may have taken the message although it did
-    not say so.
+    not say so. `used_by`: the workspace in whose use a delivery counts; None for the gateway's own mail.
     """
 
     message_id: str
@@ -207,6 +215,7 @@ class Outcome:
     dsn: NewMessage | None = None
     delay_notified: bool = False
     possible_duplicate: bool = False
+    used_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

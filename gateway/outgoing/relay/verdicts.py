@@ -169,6 +169,7 @@ def _outcome(message: StoredMessage, fate: Fate, kind: OutcomeKind, now: float) 
         reply.text,
         reply.enhanced,
         fate.peer,
+        used_by=message.used_by,
     )
 
 

@@ -68,6 +68,7 @@ def outcome(delivery: Delivery, kind: OutcomeKind, index: int = 0, **changes: An
     recipient = delivery.recipients[index]
     values: dict[str, Any] = {"at": NOW + 1, "reply": "250 2.0.0 ok", **changes}
     message = delivery.message
+    values.setdefault("used_by", message.used_by)
     return Outcome(message.id, recipient.n, recipient.attempt, kind, tenant_id=message.tenant_id, **values)
 
 

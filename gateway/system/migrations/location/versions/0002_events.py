@@ -38,6 +38,18 @@ def _order_events() -> None:
 
 def _make_usage() -> None:
     """Counts by tenant and workspace for reports."""
+    op.create_table(
+        "usage_count",
+        sa.Column("month", sa.Text(), nullable=False),
+        sa.Column("tenant_id", sa.Text(), nullable=False),
+        sa.Column("workspace_id", sa.Text(), nullable=False),
+        sa.Column("slot", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("accepted", sa.BigInteger(), nullable=False),
+        sa.Column("recipients", sa.BigInteger(), nullable=False),
+        sa.Column("delivered", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("month", "tenant_id", "workspace_id", "slot", name="pk_usage_count"),
+        sqlite_with_rowid=False,
+    )
 
 
 def _keep_facts() -> None:
