@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from gateway.app.parts import Ground, opened
+from gateway.control.audit.trail import AuditTrail
 from gateway.control.domains.verification import DnsTxtLookup
 from gateway.control.events.audited import AuditedEvents
 from gateway.control.events.feed import Feed
@@ -85,6 +86,11 @@ def event_feed(ground: Ground) -> Feed:
 def usage_service(ground: Ground, services: ControlServices) -> UsageService:
     """What tenants use, over all locations."""
     return UsageService(services.writes, ground.locations)
+
+
+def audit_trail(ground: Ground) -> AuditTrail:
+    """The audit of all databases."""
+    return AuditTrail(ground.control, ground.locations, ground.installation.durable_key("audit"))
 
 
 def upgrade_all(config: Config) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import uvloop
 
 from gateway.app.parts import Ground, opened
+from gateway.control.audit.trail import AuditTrail
 from gateway.control.directory import Directory
 from gateway.control.records import WorkspaceRecord
 from gateway.jobs import Job, JobRunner
@@ -66,12 +67,12 @@ async def _serve(ground: Ground, context: ChildContext) -> int:
 
 
 def jobs(ground: Ground, stores: Mapping[str, QueueStore], loop: asyncio.AbstractEventLoop) -> list[Job]:
-    """What is to be done now and then, for each location."""
+    """What is to be done now and then, for each location and for all."""
 
     def in_loop(make: Callable[[], Coroutine[Any, Any, object]]) -> object:
         return asyncio.run_coroutine_threadsafe(make(), loop).result(_JOB_SECONDS)
 
-    found = []
+    found = [Job("audit-heads", ground.control, _HOUR, partial(_log_heads, ground), 30.0)]
     for name, store in stores.items():
         database = ground.locations[name]
         found += [
@@ -80,6 +81,10 @@ def jobs(ground: Ground, stores: Mapping[str, QueueStore], loop: asyncio.Abstrac
             Job(f"orphans-{name}", database, _HOUR, partial(_collect, ground, name), 120.0),
         ]
     return found
+
+
+def _log_heads(ground: Ground) -> None:
+    AuditTrail(ground.control, ground.locations, ground.installation.durable_key("audit")).log_heads()
 
 
 def _purge(ground: Ground, name: str) -> None:
