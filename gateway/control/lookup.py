@@ -20,6 +20,7 @@ _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12
 _LONGEST_NAME = 100
 _MOST_METADATA = 50
 _LONGEST_METADATA = 500
+_LONGEST_REASON = 500
 
 
 def is_id(reference: str) -> bool:
@@ -112,6 +113,18 @@ def environment_for(actor: Actor, name: str) -> Environment:
             f"Say {actor.environment}, or use a key that is not limited to an environment.",
         )
     return known
+
+
+def clean_reason(reason: str | None) -> str | None:
+    """Why something is done, in up to 500 characters; None where nothing was said. Raises Invalid."""
+    words = (reason or "").strip()
+    if len(words) > _LONGEST_REASON:
+        raise Invalid(
+            "bad-reason",
+            f"A reason of {len(words)} characters is too long.",
+            f"Give at most {_LONGEST_REASON} characters.",
+        )
+    return words or None
 
 
 def clean_metadata(pairs: Mapping[str, str] | None) -> dict[str, str]:

@@ -23,6 +23,7 @@ from gateway.control.records import Actor
 
 LONGEST_PAGE = 500
 _METADATA = "metadata."
+_IDS_AT_ONCE = 1_000
 
 R = TypeVar("R", bound=Base)
 V = TypeVar("V")
@@ -66,6 +67,14 @@ class Listing(Generic[R, V]):
 def one_by_one(view: Callable[[Session, R], V]) -> Callable[[Session, Sequence[R]], Sequence[V]]:
     """A view of one row, for `Listing.views`."""
     return lambda session, rows: [view(session, row) for row in rows]
+
+
+def in_parts(
+    session: Session, rows: Sequence[R], views: Callable[[Session, Sequence[R]], Sequence[V]]
+) -> tuple[V, ...]:
+    """The views of any number of rows: a statement takes only so many ids."""
+    parts = (rows[start : start + _IDS_AT_ONCE] for start in range(0, len(rows), _IDS_AT_ONCE))
+    return tuple(view for part in parts for view in views(session, part))
 
 
 def read_page(

@@ -3,53 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
 
+from gateway.control.accounts.addresses import address_row, domain_of, parse_address, refuse_taken
+from gateway.control.accounts.find import find_account
 from gateway.control.accounts.model import AccountAddressRow, AccountRow
+from gateway.control.accounts.placement import place_again, place_for
+from gateway.control.accounts.view import LISTING, AccountView, account_view, account_views
+from gateway.control.clientids import set_client_id
 from gateway.control.domains.model import DomainRow
-from gateway.control.errors import Conflict, Forbidden, Invalid, NotFound
-from gateway.control.lookup import clean_metadata, is_id, not_found, shown
+from gateway.control.errors import Conflict, Invalid, NotFound
+from gateway.control.lookup import clean_metadata, clean_reason, shown
+from gateway.control.paging import Page, PageQuery, in_parts, read_page
 from gateway.control.recording import record
 from gateway.control.records import Actor
 from gateway.control.tenants.find import changeable_tenant, find_tenant
 from gateway.control.tenants.model import TenantRow
 from gateway.control.transaction import ControlChange, ControlWrites
 from gateway.control.visibility import visible
-from gateway.control.workspaces.assignment import assigned_workspace
+from gateway.control.workspaces.find import find_workspace
 from gateway.control.workspaces.model import WorkspaceRow
-from gateway.control.workspaces.service import find_workspace
-from gateway.mail.address import AddressError, Mailbox, parse_mailbox
+from gateway.mail.address import Mailbox
 
 _MOST_ALIASES = 100
 _LONGEST_NAME = 200
-
-
-@dataclass(frozen=True, slots=True)
-class AccountView:
-    """An account; `grant_id` is its id, `name` its address, `workspace` its workspace's name."""
-
-    id: str
-    grant_id: str
-    name: str
-    address: str
-    aliases: tuple[str, ...]
-    display_name: str | None
-    tenant_id: str
-    workspace_id: str
-    workspace: str
-    assignment: str
-    environment: str
-    status: str
-    smtp: bool
-    imap: bool
-    home_location: str
-    client_id: str | None
-    metadata: dict[str, str]
-    created_at: float
-    updated_at: float
 
 
 class AccountService:
@@ -77,17 +55,18 @@ class AccountService:
         Without `workspace` it goes where patterns and defaults say, and follows them later. Raises Invalid,
         NotFound, Conflict (the address is taken; environments would mix).
         """
-        mailbox, others = _mailbox(address), [_mailbox(alias) for alias in aliases]
+        mailbox, others = parse_address(address), [parse_address(alias) for alias in aliases]
         name, pairs = _display_name(display_name), clean_metadata(metadata)
+        named = workspace or actor.workspace_id
         with self._writes.change(actor) as change:
             owner = changeable_tenant(change.session, actor, tenant)
-            domain = _domain(change.session, owner, mailbox)
-            place = _place(change.session, actor, owner, domain, workspace or actor.workspace_id)
-            row = _row(change, mailbox, domain, place, "auto" if workspace is None else "explicit")
-            row.smtp, row.imap, row.display_name = smtp, imap, name
-            row.client_id, row.metadata_ = client_id, pairs
-            _refuse_taken(change.session, mailbox)
-            change.add(row, _address_row(change, row, domain, mailbox, primary=True))
+            domain = domain_of(change.session, owner, mailbox)
+            place = place_for(change.session, actor, owner, domain, named)
+            row = _row(change, mailbox, domain, place, "auto" if named is None else "explicit")
+            row.smtp, row.imap, row.display_name, row.metadata_ = smtp, imap, name, pairs
+            set_client_id(change.session, row, client_id, AccountRow.tenant_id == owner.id)
+            refuse_taken(change.session, mailbox)
+            change.add(row, address_row(change, row, domain, mailbox, primary=True))
             for other in others:
                 self._add_alias(change, owner, row, other)
             return _audited(change, "account.create", None, row)
@@ -100,36 +79,41 @@ class AccountService:
         workspace: str | None = None,
         auto: bool = False,
         suspended: bool | None = None,
+        reason: str | None = None,
         smtp: bool | None = None,
         imap: bool | None = None,
         display_name: str | None = None,
+        client_id: str | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> AccountView:
         """Change what is given, leave what is None; `auto` lets patterns and defaults choose again.
 
         `workspace` moves the account (its counters and its mail go with it); one of another environment is
-        refused. Raises NotFound, Invalid, Conflict.
+        refused. `reason` is why it is suspended. An empty `display_name` or `client_id` takes it away.
+        Raises NotFound, Invalid, Conflict.
         """
         with self._writes.change(actor) as change:
             row = find_account(change.session, actor, reference)
             before = account_view(change.session, row)
             if workspace is not None or auto:
-                _move(change.session, actor, row, None if auto else workspace)
-            _suspend(row, suspended)
+                place_again(change.session, actor, row, None if auto else workspace)
+            if suspended is not None:
+                _suspend(change, row, suspended, reason)
             row.smtp = row.smtp if smtp is None else smtp
             row.imap = row.imap if imap is None else imap
             if display_name is not None:
                 row.display_name = _display_name(display_name)
+            set_client_id(change.session, row, client_id, AccountRow.tenant_id == row.tenant_id)
             if metadata is not None:
                 row.metadata_ = clean_metadata(metadata)
             return _audited(change, "account.update", before, row)
 
-    def suspend(self, actor: Actor, reference: str) -> AccountView:
-        """Stop an account's logins; its mail stays. Raises NotFound."""
-        return self.update(actor, reference, suspended=True)
+    def suspend(self, actor: Actor, reference: str, *, reason: str | None = None) -> AccountView:
+        """Stop an account's logins; its mail stays. Raises NotFound, Conflict."""
+        return self.update(actor, reference, suspended=True, reason=reason)
 
     def resume(self, actor: Actor, reference: str) -> AccountView:
-        """Let a suspended account log in again. Raises NotFound."""
+        """Let a suspended account log in again. Raises NotFound, Conflict."""
         return self.update(actor, reference, suspended=False)
 
     def add_alias(self, actor: Actor, reference: str, alias: str) -> AccountView:
@@ -137,7 +121,7 @@ class AccountService:
 
         Raises NotFound, Invalid, Conflict.
         """
-        mailbox = _mailbox(alias)
+        mailbox = parse_address(alias)
         with self._writes.change(actor) as change:
             row = find_account(change.session, actor, reference)
             before = account_view(change.session, row)
@@ -147,7 +131,7 @@ class AccountService:
 
     def remove_alias(self, actor: Actor, reference: str, alias: str) -> AccountView:
         """Take an alias from an account. Raises NotFound, Invalid."""
-        mailbox = _mailbox(alias)
+        mailbox = parse_address(alias)
         with self._writes.change(actor) as change:
             row = find_account(change.session, actor, reference)
             before = account_view(change.session, row)
@@ -160,6 +144,15 @@ class AccountService:
                 )
             change.session.delete(found)
             return _audited(change, "account.alias.remove", before, row)
+
+    def page(self, actor: Actor, query: PageQuery) -> Page[AccountView]:
+        """A page of the accounts the caller may see.
+
+        Filters: address, tenant, workspace, domain, environment, status, assignment, smtp, imap, client_id,
+        metadata.KEY. Sorts: created_at, address, updated_at. Raises Invalid, NotFound.
+        """
+        with self._writes.view() as session:
+            return read_page(session, actor, LISTING, query, visible(actor, AccountRow))
 
     def list(
         self,
@@ -184,7 +177,7 @@ class AccountService:
             if after is not None:
                 statement = statement.where(AccountRow.id > after)
             rows = session.scalars(statement.order_by(AccountRow.id).limit(limit)).all()
-            return tuple(account_view(session, row) for row in rows)
+            return in_parts(session, rows, account_views)
 
     def show(self, actor: Actor, reference: str) -> AccountView:
         """One account by address (an alias will do) or grant id. Raises NotFound."""
@@ -192,82 +185,20 @@ class AccountService:
             return account_view(session, find_account(session, actor, reference))
 
     def _add_alias(self, change: ControlChange, owner: TenantRow, row: AccountRow, mailbox: Mailbox) -> None:
-        domain = _domain(change.session, owner, mailbox)
+        domain = domain_of(change.session, owner, mailbox)
         if domain.environment != row.environment:
             raise Conflict(
                 "environment-differs",
                 f"{domain.name} is of environment {domain.environment}, {row.address} of {row.environment}.",
                 "Environments never mix: use a domain of the account's environment.",
             )
-        _refuse_taken(change.session, mailbox)
+        refuse_taken(change.session, mailbox)
         count = sa.select(sa.func.count()).where(AccountAddressRow.account_id == row.id)
         if (change.session.scalar(count) or 0) > _MOST_ALIASES:
             raise Conflict(
                 "too-many-aliases", f"{row.address} has {_MOST_ALIASES} aliases.", "Remove one first."
             )
-        change.add(_address_row(change, row, domain, mailbox, primary=False))
-
-
-def find_account(session: Session, actor: Actor, reference: str) -> AccountRow:
-    """An account by address, alias or grant id. Raises NotFound."""
-    statement = sa.select(AccountRow).where(visible(actor, AccountRow))
-    if is_id(reference):
-        statement = statement.where(AccountRow.id == reference.lower())
-    else:
-        try:
-            key = parse_mailbox(reference, smtputf8=True).key
-        except AddressError:
-            raise not_found("account", reference) from None
-        statement = statement.join(AccountAddressRow, AccountAddressRow.account_id == AccountRow.id)
-        statement = statement.where(AccountAddressRow.key == key)
-    row = session.scalars(statement).one_or_none()
-    if row is None:
-        raise not_found("account", reference)
-    return row
-
-
-def account_view(session: Session, row: AccountRow) -> AccountView:
-    """The view of a row."""
-    aliases = session.scalars(
-        sa.select(AccountAddressRow.address)
-        .where(AccountAddressRow.account_id == row.id, sa.not_(AccountAddressRow.is_primary))
-        .order_by(AccountAddressRow.key)
-    )
-    return AccountView(
-        id=row.id,
-        grant_id=row.id,
-        name=row.address,
-        address=row.address,
-        aliases=tuple(aliases),
-        display_name=row.display_name,
-        tenant_id=row.tenant_id,
-        workspace_id=row.workspace_id,
-        workspace=session.get_one(WorkspaceRow, row.workspace_id).name,
-        assignment=row.assignment,
-        environment=row.environment,
-        status=row.status,
-        smtp=row.smtp,
-        imap=row.imap,
-        home_location=row.home_location,
-        client_id=row.client_id,
-        metadata=dict(row.metadata_),
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-    )
-
-
-def _mailbox(text: str) -> Mailbox:
-    try:
-        mailbox = parse_mailbox(text, smtputf8=True)
-    except AddressError as error:
-        raise Invalid(
-            "bad-address", f"{shown(text)} is no address: {error}.", "Give one such as bob@acme.com."
-        ) from None
-    if mailbox.is_literal:
-        raise Invalid(
-            "bad-address", f"{shown(text)} names a machine, not a domain.", "Use the tenant's domain."
-        )
-    return mailbox
+        change.add(address_row(change, row, domain, mailbox, primary=False))
 
 
 def _display_name(text: str | None) -> str | None:
@@ -280,20 +211,6 @@ def _display_name(text: str | None) -> str | None:
             f"Use at most {_LONGEST_NAME} printable characters.",
         )
     return text.strip()
-
-
-def _domain(session: Session, owner: TenantRow, mailbox: Mailbox) -> DomainRow:
-    name = mailbox.domain_key
-    row = session.scalars(
-        sa.select(DomainRow).where(DomainRow.tenant_id == owner.id, DomainRow.name == name)
-    ).one_or_none()
-    if row is None or row.state == "expired":
-        raise NotFound(
-            "domain-not-found",
-            f"The tenant {owner.name} has no domain {shown(name)}.",
-            f"`gatepost domain add {name} --tenant ...` adds it; `gatepost domain list` shows the tenant's.",
-        )
-    return row
 
 
 def _row(
@@ -319,79 +236,12 @@ def _row(
     )
 
 
-def _place(
-    session: Session, actor: Actor, owner: TenantRow, domain: DomainRow, workspace: str | None
-) -> WorkspaceRow:
-    """The workspace for an account of this domain. Raises NotFound, Conflict, Forbidden."""
-    if workspace is None:
-        found = assigned_workspace(session, owner.id, domain.name, domain.environment)
-        if found is None:
-            raise Conflict(
-                "no-default-workspace",
-                f"There is no default workspace of the environment {domain.environment}.",
-                "Name a workspace, or make one with --default.",
-            )
-        return _within(actor, found)
-    row = find_workspace(session, actor, workspace, tenant_id=owner.id)
-    if row.environment != domain.environment:
-        raise Conflict(
-            "environment-differs",
-            f"{domain.name} is of environment {domain.environment}, {row.name} of {row.environment}.",
-            f"Environments never mix: choose a workspace of {domain.environment}, or an account of a domain "
-            f"that was added with --environment {row.environment}.",
-        )
-    return _within(actor, row)
-
-
-def _within(actor: Actor, place: WorkspaceRow) -> WorkspaceRow:
-    """The workspace, if the caller's limits include it: what goes elsewhere is no longer its own."""
-    if actor.workspace_id in (None, place.id) and actor.environment in (None, place.environment):
-        return place
-    raise Forbidden(
-        "beyond-limits",
-        f"The account would belong into {place.name} ({place.environment}), which is beyond this caller.",
-        "Name a workspace that the caller is limited to, or use a key with wider limits.",
-    )
-
-
-def _move(session: Session, actor: Actor, row: AccountRow, workspace: str | None) -> None:
-    owner = session.get_one(TenantRow, row.tenant_id)
-    domain = session.scalars(
-        sa.select(DomainRow)
-        .join(AccountAddressRow, AccountAddressRow.domain_id == DomainRow.id)
-        .where(AccountAddressRow.account_id == row.id, AccountAddressRow.is_primary)
-    ).one()
-    place = _place(session, actor, owner, domain, workspace)
-    row.workspace_id, row.workspace_owner = place.id, place.owner
-    row.assignment = "auto" if workspace is None else "explicit"
-
-
-def _suspend(row: AccountRow, suspended: bool | None) -> None:
-    if suspended is None:
-        return
+def _suspend(change: ControlChange, row: AccountRow, suspended: bool, reason: str | None) -> None:
     if row.status == "deleting":
         raise Conflict("account-deleting", f"{row.address} is being deleted.", "Restore it first.")
     row.status = "suspended" if suspended else "active"
-
-
-def _refuse_taken(session: Session, mailbox: Mailbox) -> None:
-    if session.get(AccountAddressRow, mailbox.key) is not None:
-        raise Conflict("address-taken", f"The address {mailbox} is taken.", "Choose another address.")
-
-
-def _address_row(
-    change: ControlChange, row: AccountRow, domain: DomainRow, mailbox: Mailbox, *, primary: bool
-) -> AccountAddressRow:
-    return AccountAddressRow(
-        key=mailbox.key,
-        address=str(mailbox),
-        account_id=row.id,
-        tenant_id=row.tenant_id,
-        environment=row.environment,
-        domain_id=domain.id,
-        is_primary=primary,
-        created_at=change.now,
-    )
+    row.status_reason = clean_reason(reason) if suspended else None
+    row.suspended_at = change.now if suspended else None
 
 
 def _audited(

@@ -24,7 +24,7 @@ from gateway.control.records import RIGHTS, Actor, Environment, Right
 from gateway.control.tenants.find import find_tenant
 from gateway.control.tenants.model import TenantRow
 from gateway.control.transaction import ControlWrites
-from gateway.control.workspaces.service import find_workspace
+from gateway.control.workspaces.find import find_workspace
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
 from gateway.control.accounts.model import AccountRow
+from gateway.control.clientids import set_client_id
 from gateway.control.credentials import store
 from gateway.control.credentials.format import chosen_password_tag, make_password
 from gateway.control.credentials.hashing import hash_password
 from gateway.control.credentials.model import CredentialRow, credential_record
-from gateway.control.credentials.terms import Terms, check_chosen, check_room, checked_terms
+from gateway.control.credentials.terms import Terms, check_chosen, check_room, checked_terms, clean_label
+from gateway.control.credentials.view import LISTING, CredentialView, credential_view
 from gateway.control.directory.model import login_name
 from gateway.control.errors import Conflict, NotFound
+from gateway.control.lookup import clean_metadata
+from gateway.control.paging import Page, PageQuery, read_page
 from gateway.control.records import Actor, CredentialRecord
 from gateway.control.transaction import ControlChange, ControlWrites, Payload
 from gateway.control.visibility import visible
@@ -64,6 +68,8 @@ class CredentialService:
         networks: Iterable[str] = (),
         stream: str | None = None,
         chosen: str | None = None,
+        client_id: str | None = None,
+        metadata: Mapping[str, str] | None = None,
     ) -> tuple[CredentialRecord, str]:
         """A new app password: its record, and the password itself, which nobody can show again.
 
@@ -72,7 +78,7 @@ class CredentialService:
         Raises NotFound, Invalid, Conflict.
         """
         # Before the transaction: 20 ms are long for a lock that all control changes wait for.
-        secret = self._secret(chosen)
+        secret, pairs = self._secret(chosen), clean_metadata(metadata)
         with self._writes.change(actor) as change:
             account = _account(change.session, actor, account_ref)
             terms = checked_terms(
@@ -86,8 +92,49 @@ class CredentialService:
                 now=change.now,
             )
             row = self._add(change, account, terms, secret)
+            row.metadata_ = pairs
+            set_client_id(change.session, row, client_id, CredentialRow.tenant_id == row.tenant_id)
             _note(change, "app-password.create", row, before=None, after=_audited(row))
             return credential_record(row), secret.text
+
+    def page(self, actor: Actor, query: PageQuery) -> Page[CredentialView]:
+        """A page of the app passwords the caller may see, of all its accounts.
+
+        Filters: account, tenant, revoked, label, key_id, client_id, metadata.KEY. Sorts: created_at. Raises
+        Invalid, NotFound.
+        """
+        with self._writes.view() as session:
+            return read_page(session, actor, LISTING, query, visible(actor, CredentialRow))
+
+    def view(self, actor: Actor, ref: str) -> CredentialView:
+        """One app password as people see it. Raises NotFound."""
+        with self._writes.view() as session:
+            return credential_view(session, _credential(session, actor, ref))
+
+    def update(
+        self,
+        actor: Actor,
+        ref: str,
+        *,
+        label: str | None = None,
+        client_id: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> CredentialView:
+        """Change what an app password is called; an empty text takes label or client_id away.
+
+        What it may do never changes: make another one for that. Raises NotFound, Invalid, Conflict.
+        """
+        with self._writes.change(actor) as change:
+            row = _credential(change.session, actor, ref)
+            before = _audited(row)
+            row.label = row.label if label is None else clean_label(label)
+            set_client_id(change.session, row, client_id, CredentialRow.tenant_id == row.tenant_id)
+            if metadata is not None:
+                row.metadata_ = clean_metadata(metadata)
+            change.session.flush()
+            change.changed("credential", row.id, tenant_id=row.tenant_id, account_id=row.account_id)
+            _note(change, "app-password.update", row, before=before, after=_audited(row))
+            return credential_view(change.session, row)
 
     def list(self, actor: Actor, account_ref: str, *, revoked: bool = False) -> tuple[CredentialRecord, ...]:
         """An account's app passwords, oldest first; with `revoked` those no longer valid too."""
@@ -168,6 +215,7 @@ class CredentialService:
             expires_at=terms.expires_at,
             networks=list(terms.networks),
             stream=terms.stream,
+            metadata_={},
             created_at=change.now,
             revoked_at=None,
         )
@@ -218,6 +266,8 @@ def _audited(row: CredentialRow) -> Payload:
         "expires_at": row.expires_at,
         "networks": list(row.networks),
         "stream": row.stream,
+        "client_id": row.client_id,
+        "metadata": dict(row.metadata_),
     }
 
 

@@ -50,7 +50,7 @@ def checked_terms(
     """
     return Terms(
         scopes=_scopes(address, on, frozenset(scopes)),
-        label=_label(label),
+        label=clean_label(label),
         expires_at=clean_expiry(expires_at, now),
         networks=clean_networks(networks),
         stream=_stream(stream),
@@ -103,7 +103,8 @@ def _scopes(address: str, on: frozenset[str], asked: frozenset[str]) -> frozense
     return on
 
 
-def _label(label: str | None) -> str | None:
+def clean_label(label: str | None) -> str | None:
+    """What a credential is called; None for nothing. Raises Invalid."""
     if label is None or not label.strip():
         return None
     text = label.strip()

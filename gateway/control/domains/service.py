@@ -8,8 +8,10 @@ from collections.abc import Mapping
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from gateway.control.clientids import set_client_id
 from gateway.control.domains.dnsrecords import records_of
 from gateway.control.domains.find import find_domain, holder
+from gateway.control.domains.listing import LISTING
 from gateway.control.domains.model import HELD, MODES, STATES, DomainRow
 from gateway.control.domains.names import PublicSuffixes, is_below, parents, parse_name
 from gateway.control.domains.verification import TxtLookup, checked
@@ -19,6 +21,7 @@ from gateway.control.keys.material import KeyMaterial
 from gateway.control.keys.model import KeyRow
 from gateway.control.keys.service import KeyService
 from gateway.control.lookup import clean_metadata, environment_for, parse_environment, shown
+from gateway.control.paging import Page, PageQuery, read_page
 from gateway.control.recording import record
 from gateway.control.records import Actor, DomainKind, Environment
 from gateway.control.settings import ControlSettings
@@ -60,8 +63,7 @@ class DomainService:
         """
         ascii_name = self._custom_name(name)
         known = environment_for(actor, environment)
-        if mode not in MODES:
-            raise Invalid("bad-mode", f"{shown(mode)} is no mode.", f"Choose {' or '.join(MODES)}.")
+        _check_mode(mode)
         pairs, material = clean_metadata(metadata), self._keys.make()
         with self._writes.change(actor) as change:
             owner = changeable_tenant(change.session, actor, tenant)
@@ -69,7 +71,8 @@ class DomainService:
             row = self.create(
                 change, owner, ascii_name, environment=known, kind="custom", material=material, mode=mode
             )
-            row.client_id, row.metadata_ = client_id, pairs
+            row.metadata_ = pairs
+            set_client_id(change.session, row, client_id)
             change.session.flush()
             return _audited(change, "domain.add", None, row)
 
@@ -80,6 +83,15 @@ class DomainService:
             owner = changeable_tenant(change.session, actor, tenant)
             row = self.create_trial(change, owner, known, material)
             return _audited(change, "domain.add-trial", None, row)
+
+    def page(self, actor: Actor, query: PageQuery) -> Page[DomainView]:
+        """A page of the domains the caller may see.
+
+        Filters: name, tenant, environment, kind, state, client_id, metadata.KEY. Sorts: name, created_at,
+        updated_at. Raises Invalid, NotFound.
+        """
+        with self._writes.view() as session:
+            return read_page(session, actor, LISTING, query, visible(actor, DomainRow))
 
     def list(
         self,
@@ -113,14 +125,28 @@ class DomainService:
         with self._writes.view() as session:
             return records_of(session, find_domain(session, actor, reference), self._settings)
 
-    def update(self, actor: Actor, reference: str, *, mode: str) -> DomainView:
-        """Let a domain send only, or receive too. Raises NotFound, Invalid."""
-        if mode not in MODES:
-            raise Invalid("bad-mode", f"{shown(mode)} is no mode.", f"Choose {' or '.join(MODES)}.")
+    def update(
+        self,
+        actor: Actor,
+        reference: str,
+        *,
+        mode: str | None = None,
+        client_id: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> DomainView:
+        """Change what is given, leave what is None. `mode`: whether it sends only, or receives too.
+
+        Raises NotFound, Invalid, Conflict.
+        """
+        if mode is not None:
+            _check_mode(mode)
         with self._writes.change(actor) as change:
             row = find_domain(change.session, actor, reference)
             before = domain_view(row)
-            row.mode, row.updated_at = mode, change.now
+            row.mode = row.mode if mode is None else mode
+            set_client_id(change.session, row, client_id)
+            if metadata is not None:
+                row.metadata_ = clean_metadata(metadata)
             return _audited(change, "domain.update", before, row)
 
     def verify(self, actor: Actor, reference: str) -> DomainCheck:
@@ -284,6 +310,11 @@ class DomainService:
                     before={"state": "pending"},
                     after={"state": "active", "by": "domain verify"},
                 )
+
+
+def _check_mode(mode: str) -> None:
+    if mode not in MODES:
+        raise Invalid("bad-mode", f"{shown(mode)} is no mode.", f"Choose {' or '.join(MODES)}.")
 
 
 def _state_after(row: DomainRow, found: tuple[RecordView, ...]) -> str:

@@ -28,6 +28,7 @@ class DomainView:
     challenge: str
     verified_at: float | None
     verified_by: str | None
+    purge_at: float | None
     client_id: str | None
     metadata: dict[str, str]
     created_at: float
@@ -74,6 +75,7 @@ def domain_view(row: DomainRow) -> DomainView:
         challenge=row.challenge,
         verified_at=row.verified_at,
         verified_by=row.verified_by,
+        purge_at=row.purge_at,
         client_id=row.client_id,
         metadata=dict(row.metadata_),
         created_at=row.created_at,

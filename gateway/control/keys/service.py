@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Literal
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from gateway.control.clientids import set_client_id
 from gateway.control.domains.find import find_domain
 from gateway.control.domains.model import DomainRow
 from gateway.control.errors import Conflict, Invalid
@@ -18,12 +19,12 @@ from gateway.control.keys.material import (
     check_kind,
     import_key,
     next_selector,
-    record_name,
-    record_value,
 )
 from gateway.control.keys.model import KeyRow
 from gateway.control.keys.sealing import key_place
-from gateway.control.lookup import is_id, not_found, shown
+from gateway.control.keys.view import LISTING, KeyView, key_name, key_view
+from gateway.control.lookup import clean_metadata, is_id, not_found, shown
+from gateway.control.paging import Page, PageQuery, read_page
 from gateway.control.recording import record
 from gateway.control.records import Actor, KeyAlgorithm
 from gateway.control.shards.model import ShardRow
@@ -31,26 +32,6 @@ from gateway.control.transaction import ControlChange, ControlWrites
 from gateway.control.visibility import visible
 
 _DEFAULT_BITS = 2048
-
-
-@dataclass(frozen=True, slots=True)
-class KeyView:
-    """A key as people see it: its DNS record, never its private half. `name` is where the record stands."""
-
-    id: str
-    name: str
-    tenant_id: str
-    domain: str
-    selector: str
-    algorithm: str
-    bits: int
-    state: str
-    record_type: Literal["TXT"]
-    record_value: str
-    created_at: float
-    activated_at: float | None
-    retiring_at: float | None
-    ended_at: float | None
 
 
 class KeyService:
@@ -100,7 +81,7 @@ class KeyService:
             row = _find(change.session, actor, reference)
             if row.state != "pending":
                 raise Conflict(
-                    "not-pending", f"The key {_name(row)} is {row.state}.", "Only pending keys wait."
+                    "not-pending", f"The key {key_name(row)} is {row.state}.", "Only pending keys wait."
                 )
             before = key_view(row)
             self.put_in_force(change, row)
@@ -112,11 +93,37 @@ class KeyService:
             row = _find(change.session, actor, reference)
             if row.state in ("revoked", "destroyed"):
                 raise Conflict(
-                    "already-revoked", f"The key {_name(row)} is {row.state}.", "Nothing is to be done."
+                    "already-revoked", f"The key {key_name(row)} is {row.state}.", "Nothing is to be done."
                 )
             before = key_view(row)
             row.state, row.ended_at = "revoked", change.now
             return _audited(change, "dkim-key.revoke", before, row)
+
+    def update(
+        self,
+        actor: Actor,
+        reference: str,
+        *,
+        client_id: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> KeyView:
+        """Change the caller's own id and pairs. Raises NotFound, Invalid, Conflict."""
+        with self._writes.change(actor) as change:
+            row = _find(change.session, actor, reference)
+            before = key_view(row)
+            set_client_id(change.session, row, client_id, KeyRow.tenant_id == row.tenant_id)
+            if metadata is not None:
+                row.metadata_ = clean_metadata(metadata)
+            return _audited(change, "dkim-key.update", before, row)
+
+    def page(self, actor: Actor, query: PageQuery) -> Page[KeyView]:
+        """A page of the keys the caller may see.
+
+        Filters: domain, tenant, state, algorithm, selector, client_id, metadata.KEY. Sorts: domain,
+        created_at. Raises Invalid, NotFound.
+        """
+        with self._writes.view() as session:
+            return read_page(session, actor, LISTING, query, visible(actor, KeyRow))
 
     def list(self, actor: Actor, *, domain: str | None = None) -> tuple[KeyView, ...]:
         """Keys by domain and age; of one domain if it is given. Raises NotFound."""
@@ -219,33 +226,8 @@ class KeyService:
         return view
 
 
-def key_view(row: KeyRow) -> KeyView:
-    """The view of a row."""
-    public = "" if row.state in ("revoked", "destroyed") else row.public_key
-    return KeyView(
-        id=row.id,
-        name=_name(row),
-        tenant_id=row.tenant_id,
-        domain=row.domain,
-        selector=row.selector,
-        algorithm=row.algorithm,
-        bits=row.bits,
-        state=row.state,
-        record_type="TXT",
-        record_value=record_value(row.algorithm, public),
-        created_at=row.created_at,
-        activated_at=row.activated_at,
-        retiring_at=row.retiring_at,
-        ended_at=row.ended_at,
-    )
-
-
 def _waits_for_dns(domain: DomainRow) -> bool:
     return domain.kind == "custom" and domain.verified_by == "dns"
-
-
-def _name(row: KeyRow) -> str:
-    return record_name(row.selector, row.domain)
 
 
 def _active(session: Session, domain: DomainRow) -> list[tuple[KeyAlgorithm, int]]:

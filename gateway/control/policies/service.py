@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from gateway.control.clientids import set_client_id
 from gateway.control.errors import Forbidden, Invalid
-from gateway.control.lookup import find, not_found
+from gateway.control.lookup import clean_metadata, find
+from gateway.control.paging import Page, PageQuery, read_page
 from gateway.control.plans.model import PlanRow
 from gateway.control.policies.checks import Workspaces, owned_workspaces, problems_of
 from gateway.control.policies.comparison import DocumentChange, compare
 from gateway.control.policies.documents import Document, Kind
 from gateway.control.policies.folder import DocumentTree, read_tree
-from gateway.control.policies.model import DocumentVersionRow, PolicyRow
+from gateway.control.policies.model import PolicyRow
 from gateway.control.policies.packaged import packaged_documents
 from gateway.control.policies.problems import DocumentErrors
 from gateway.control.policies.resolution import PolicySet
-from gateway.control.policies.store import find_version, read_policy_set, versions_of, write_document
+from gateway.control.policies.store import read_policy_set, versions_of, write_document
+from gateway.control.policies.view import LISTING, PolicyView, policy_view, policy_views, version_view
+from gateway.control.recording import record
 from gateway.control.records import Actor
 from gateway.control.transaction import ControlChange, ControlWrites
 from gateway.control.visibility import visible
@@ -41,25 +43,6 @@ class InvalidDocuments(Invalid):
             "\n".join(map(str, self.problems)),
             "Correct what is listed and try again; docs/policies.md explains every key. Nothing was applied.",
         )
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyView:
-    """A policy (or plan) at one version; policies belong to no tenant. `data` is the document parsed.
-
-    `created_at` is the first version's time, `updated_at` this version's, `created_by` who made this one.
-    """
-
-    id: str
-    name: str
-    tenant_id: None
-    kind: Kind
-    version: int
-    document: str
-    data: dict[str, Any]
-    created_at: float
-    updated_at: float
-    created_by: str
 
 
 class PolicyService:
@@ -102,11 +85,40 @@ class PolicyService:
             _put(change, before, document)
         return tuple(document.source for document in missing)
 
+    def update(
+        self,
+        actor: Actor,
+        reference: str,
+        *,
+        client_id: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> PolicyView:
+        """Change the caller's own id and pairs of a policy; documents are applied. Raises NotFound."""
+        _require_operator(actor)
+        with self._writes.change(actor) as change:
+            row = find_policy(change.session, reference)
+            before = policy_view(change.session, "policy", row, row.version)
+            set_client_id(change.session, row, client_id)
+            if metadata is not None:
+                row.metadata_ = clean_metadata(metadata)
+            change.session.flush()
+            after = policy_view(change.session, "policy", row, row.version)
+            record(change, "policy.update", "policy", before, after)
+            return after
+
+    def page(self, actor: Actor, query: PageQuery) -> Page[PolicyView]:
+        """A page of the policies the caller may see: those of its own and of shared workspaces.
+
+        Filters: name, client_id, metadata.KEY. Sorts: name, created_at, updated_at. Raises Invalid.
+        """
+        with self._writes.view() as session:
+            return read_page(session, actor, LISTING, query, _visible(actor))
+
     def list(self, actor: Actor) -> tuple[PolicyView, ...]:
         """The policies the caller may see, by name: a tenant's those of its own and of shared workspaces."""
         with self._writes.view() as session:
             rows = session.scalars(sa.select(PolicyRow).where(_visible(actor)).order_by(PolicyRow.name)).all()
-            return tuple(_view_of(session, "policy", row, row.version) for row in rows)
+            return tuple(policy_views(session, rows))
 
     def show(self, actor: Actor, reference: str, version: int | None = None) -> PolicyView:
         """A policy by name or id, or a plan as `plans/NAME`; at a version, or the one in force.
@@ -115,13 +127,13 @@ class PolicyService:
         """
         with self._writes.view() as session:
             kind, row = _find(session, actor, reference)
-            return _view_of(session, kind, row, row.version if version is None else version)
+            return policy_view(session, kind, row, row.version if version is None else version)
 
     def versions(self, actor: Actor, reference: str) -> tuple[PolicyView, ...]:
         """Every version, newest first. Raises NotFound."""
         with self._writes.view() as session:
             kind, row = _find(session, actor, reference)
-            return tuple(_view(row, one) for one in versions_of(session, kind, row.name))
+            return tuple(version_view(row, one) for one in versions_of(session, kind, row.name))
 
     def policy_set(self) -> PolicySet:
         """All documents in force, for resolving: explanations, checks of workspaces and tenants."""
@@ -200,25 +212,3 @@ def _find(session: Session, actor: Actor, reference: str) -> tuple[Kind, PolicyR
         visible=_visible(actor),
     )
     return "policy", row
-
-
-def _view_of(session: Session, kind: Kind, row: PolicyRow | PlanRow, version: int) -> PolicyView:
-    found = find_version(session, kind, row.name, version)
-    if found is None:
-        raise not_found(kind, f"{row.name} version {version}")
-    return _view(row, found)
-
-
-def _view(row: PolicyRow | PlanRow, version: DocumentVersionRow) -> PolicyView:
-    return PolicyView(
-        id=row.id,
-        name=row.name,
-        tenant_id=None,
-        kind="plan" if version.kind == "plan" else "policy",
-        version=version.version,
-        document=version.document,
-        data=version.data,
-        created_at=row.created_at,
-        updated_at=version.created_at,
-        created_by=version.created_by,
-    )

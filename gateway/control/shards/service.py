@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from gateway.control.clientids import set_client_id
 from gateway.control.domains.model import HELD, DomainRow
 from gateway.control.domains.names import is_below, parents, parse_name
 from gateway.control.errors import Conflict, Forbidden, Invalid
@@ -15,13 +16,15 @@ from gateway.control.installation.vault import Vault
 from gateway.control.keys.material import KeyMaterial
 from gateway.control.keys.service import KeyService
 from gateway.control.lookup import clean_metadata, environment_for, find, parse_environment, shown
+from gateway.control.paging import Page, PageQuery, in_parts, read_page
 from gateway.control.plans.model import PlanRow
 from gateway.control.recording import record
 from gateway.control.records import Actor, Environment
 from gateway.control.settings import ControlSettings
+from gateway.control.shards.listing import LISTING
 from gateway.control.shards.model import ShardRow
 from gateway.control.shards.route import Credentials, Route, parse_route, seal_credentials
-from gateway.control.shards.view import ShardView, shard_view
+from gateway.control.shards.view import ShardView, shard_view, shard_views
 from gateway.control.sources.service import choose_source
 from gateway.control.tenants.find import changeable_tenant, find_tenant
 from gateway.control.tenants.model import TenantRow
@@ -74,7 +77,8 @@ class ShardService:
             row = self.add(
                 change, owner, ascii_name, environment=known, route=route, weight=weight, pool=pool
             )
-            row.streams, row.client_id, row.metadata_ = words, client_id, pairs
+            row.streams, row.metadata_ = words, pairs
+            set_client_id(change.session, row, client_id)
             self._sign(change, row, material)
             return self._audited(change, "shard.create", None, row)
 
@@ -95,10 +99,18 @@ class ShardService:
         weight: int | None = None,
         streams: Sequence[str] | None = None,
         sign: bool | None = None,
+        route: str | None = None,
+        pool: str | None = None,
+        client_id: str | None = None,
+        metadata: Mapping[str, str] | None = None,
     ) -> ShardView:
-        """Change what is given, leave what is None. Raises NotFound, Invalid."""
+        """Change what is given, leave what is None. `pool`: it takes a source address of that pool.
+
+        Raises NotFound, Invalid, Conflict, Forbidden.
+        """
         words = clean_streams(streams) if streams is not None else None
         material = self._keys.make() if sign else None
+        way = parse_route(route) if route is not None else None
         with self._writes.change(actor) as change:
             row = _find(change.session, actor, reference)
             before = shard_view(change.session, row)
@@ -107,6 +119,13 @@ class ShardService:
             if sign is not None and sign != row.sign:
                 row.sign = False
                 self._sign(change, row, material)
+            if way is not None:
+                self._set_route(change, row, *way)
+            if pool is not None:
+                _take_source(change.session, row, pool)
+            set_client_id(change.session, row, client_id)
+            if metadata is not None:
+                row.metadata_ = clean_metadata(metadata)
             return self._audited(change, "shard.update", before, row)
 
     def pause(self, actor: Actor, reference: str) -> ShardView:
@@ -121,6 +140,15 @@ class ShardService:
         """Choose a shard no more for new mail; what it has queued still leaves. Raises NotFound, Conflict."""
         return self._move(actor, reference, "shard.retire", "retired", ("active", "paused"))
 
+    def page(self, actor: Actor, query: PageQuery) -> Page[ShardView]:
+        """A page of the shards the caller may see.
+
+        Filters: name, tenant, domain, environment, state, client_id, metadata.KEY. Sorts: name, created_at,
+        updated_at. Raises Invalid, NotFound.
+        """
+        with self._writes.view() as session:
+            return read_page(session, actor, LISTING, query, visible(actor, ShardRow))
+
     def list(
         self, actor: Actor, *, tenant: str | None = None, environment: str | None = None
     ) -> tuple[ShardView, ...]:
@@ -132,7 +160,7 @@ class ShardService:
             if environment is not None:
                 statement = statement.where(ShardRow.environment == parse_environment(environment))
             rows = session.scalars(statement.order_by(ShardRow.name)).all()
-            return tuple(shard_view(session, row) for row in rows)
+            return in_parts(session, rows, shard_views)
 
     def show(self, actor: Actor, reference: str) -> ShardView:
         """One shard by name or id. Raises NotFound."""
@@ -272,6 +300,19 @@ def clean_streams(streams: Sequence[str]) -> list[str]:
             "too-many-streams", f"{len(words)} streams are too many.", f"Name {_MOST_STREAMS} at most."
         )
     return words
+
+
+def _take_source(session: Session, row: ShardRow, pool: str) -> None:
+    """Send from an address of the pool that the tenant's plan allows. Raises Conflict."""
+    owner = session.get_one(TenantRow, row.tenant_id)
+    source = choose_source(session, session.get_one(PlanRow, owner.plan_id).name, pool)
+    if source is None:
+        raise Conflict(
+            "no-source",
+            f"The pool {shown(pool)} has no address for {row.name}.",
+            "`gatepost source list` shows pools, states and the plans that may use each address.",
+        )
+    row.source_id = source.id
 
 
 def _not_theirs(name: str, above: str) -> Conflict:

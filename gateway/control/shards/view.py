@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from gateway.control.domains.model import DomainRow
@@ -38,20 +40,30 @@ class ShardView:
 
 def shard_view(session: Session, row: ShardRow) -> ShardView:
     """The view of a row."""
-    domain = session.get(DomainRow, row.domain_id) if row.domain_id is not None else None
-    source = session.get(SourceRow, row.source_id) if row.source_id is not None else None
+    return shard_views(session, [row])[0]
+
+
+def shard_views(session: Session, rows: Sequence[ShardRow]) -> list[ShardView]:
+    """The views of rows, in their order."""
+    domains = sa.select(DomainRow.id, DomainRow.name).where(DomainRow.id.in_({row.domain_id for row in rows}))
+    sources = sa.select(SourceRow.id, SourceRow.helo).where(SourceRow.id.in_({row.source_id for row in rows}))
+    names = dict(session.execute(domains).all()) | dict(session.execute(sources).all())
+    return [_view(row, names.get(row.domain_id or ""), names.get(row.source_id or "")) for row in rows]
+
+
+def _view(row: ShardRow, domain: str | None, source: str | None) -> ShardView:
     return ShardView(
         id=row.id,
         name=row.name,
         tenant_id=row.tenant_id,
         environment=row.environment,
-        domain=domain.name if domain is not None else None,
+        domain=domain,
         route=row.route,
         has_credentials=row.route_sealed is not None,
         streams=tuple(row.streams),
         weight=row.weight,
         state=row.state,
-        source=source.helo if source is not None else None,
+        source=source,
         sign=row.sign,
         client_id=row.client_id,
         metadata=dict(row.metadata_),

@@ -3,41 +3,25 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from gateway.control.clientids import set_client_id
 from gateway.control.domains.names import parse_name
 from gateway.control.errors import Conflict, Invalid
-from gateway.control.lookup import clean_name, find, not_found, shown
+from gateway.control.lookup import clean_metadata, clean_name, find, not_found, shown
+from gateway.control.paging import Page, PageQuery, read_page
 from gateway.control.plans.model import PlanRow
 from gateway.control.plans.service import find_plan
 from gateway.control.recording import record
 from gateway.control.records import Actor
 from gateway.control.shards.model import ShardRow
 from gateway.control.sources.model import SourceRow
+from gateway.control.sources.view import LISTING, SourceView, source_view, source_views
 from gateway.control.tenants.model import TenantRow
 from gateway.control.transaction import ControlWrites
-
-
-@dataclass(frozen=True, slots=True)
-class SourceView:
-    """A source address as the operator sees it; `plans` empty: every plan. Its name is its HELO name."""
-
-    id: str
-    name: str
-    tenant_id: None
-    ipv4: str | None
-    ipv6: str | None
-    helo: str
-    pool: str
-    plans: tuple[str, ...]
-    state: str
-    shards: int
-    created_at: float
-    updated_at: float
 
 
 class SourceService:
@@ -55,6 +39,8 @@ class SourceService:
         ipv6: str | None = None,
         pool: str = "default",
         plans: Sequence[str] = (),
+        client_id: str | None = None,
+        metadata: Mapping[str, str] | None = None,
     ) -> SourceView:
         """Add an address; `helo` is the name its PTR shows. Raises Invalid, Conflict, NotFound (a plan)."""
         name = parse_name(helo, what="HELO name")
@@ -63,7 +49,7 @@ class SourceService:
             raise Invalid(
                 "no-address", "A source needs an IPv4 or an IPv6 address.", "Give --ipv4 or --ipv6."
             )
-        pool_name = clean_name(pool, "pool")
+        pool_name, pairs = clean_name(pool, "pool"), clean_metadata(metadata)
         with self._writes.change(actor) as change:
             _operator_only(actor, helo)
             _refuse_taken(change.session, name, four, six)
@@ -75,12 +61,43 @@ class SourceService:
                 pool=pool_name,
                 plans=[find_plan(change.session, plan).name for plan in plans],
                 state="active",
+                metadata_=pairs,
                 created_at=change.now,
                 updated_at=change.now,
             )
+            set_client_id(change.session, row, client_id)
             change.add(row)
             view = source_view(change.session, row)
             record(change, "source.create", "source", None, view)
+            return view
+
+    def update(
+        self,
+        actor: Actor,
+        reference: str,
+        *,
+        pool: str | None = None,
+        plans: Sequence[str] | None = None,
+        client_id: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> SourceView:
+        """Change what is given, leave what is None. Shards that send from it now go on doing so.
+
+        `plans` empty: every plan's tenants may use it. Raises NotFound, Invalid, Conflict.
+        """
+        with self._writes.change(actor) as change:
+            row = _find(change.session, actor, reference)
+            before = source_view(change.session, row)
+            row.pool = row.pool if pool is None else clean_name(pool, "pool")
+            if plans is not None:
+                row.plans = [find_plan(change.session, plan).name for plan in plans]
+            set_client_id(change.session, row, client_id)
+            if metadata is not None:
+                row.metadata_ = clean_metadata(metadata)
+            row.updated_at = change.now
+            change.session.flush()
+            view = source_view(change.session, row)
+            record(change, "source.update", "source", before, view)
             return view
 
     def retire(self, actor: Actor, reference: str) -> SourceView:
@@ -98,13 +115,23 @@ class SourceService:
             record(change, "source.retire", "source", before, view)
             return view
 
+    def page(self, actor: Actor, query: PageQuery) -> Page[SourceView]:
+        """A page of the addresses: the operator's alone.
+
+        Filters: name, pool, state, client_id, metadata.KEY. Sorts: name, created_at, updated_at. Raises
+        Invalid.
+        """
+        with self._writes.view() as session:
+            allowed = sa.true() if actor.is_operator else sa.false()
+            return read_page(session, actor, LISTING, query, allowed)
+
     def list(self, actor: Actor) -> tuple[SourceView, ...]:
         """All addresses by HELO name."""
         if not actor.is_operator:
             return ()
         with self._writes.view() as session:
             rows = session.scalars(sa.select(SourceRow).order_by(SourceRow.helo)).all()
-            return tuple(source_view(session, row) for row in rows)
+            return tuple(source_views(session, rows))
 
     def show(self, actor: Actor, reference: str) -> SourceView:
         """One address by HELO name or id. Raises NotFound."""
@@ -127,27 +154,6 @@ def choose_source(session: Session, plan: str, pool: str | None = None) -> Sourc
         statement = statement.where(SourceRow.pool == pool)
     rows = session.scalars(statement)
     return next((row for row in rows if not row.plans or plan in row.plans), None)
-
-
-def source_view(session: Session, row: SourceRow) -> SourceView:
-    """The view of a row, with the number of shards that send from it."""
-    shards = session.scalar(
-        sa.select(sa.func.count()).where(ShardRow.source_id == row.id, ShardRow.state != "retired")
-    )
-    return SourceView(
-        id=row.id,
-        name=row.helo,
-        tenant_id=None,
-        ipv4=row.ipv4,
-        ipv6=row.ipv6,
-        helo=row.helo,
-        pool=row.pool,
-        plans=tuple(row.plans),
-        state=row.state,
-        shards=shards or 0,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-    )
 
 
 def _shards_of(session: Session, row: SourceRow) -> list[ShardRow]:

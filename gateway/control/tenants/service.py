@@ -5,54 +5,40 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from gateway.control.domains.model import DomainRow
+from gateway.control.clientids import set_client_id
 from gateway.control.domains.service import DomainService
 from gateway.control.errors import Conflict, Forbidden, Invalid
 from gateway.control.keys.service import KeyService
-from gateway.control.lookup import clean_metadata, clean_name, name_key, parse_environment, shown
+from gateway.control.lookup import (
+    clean_metadata,
+    clean_name,
+    clean_reason,
+    name_key,
+    parse_environment,
+    shown,
+)
+from gateway.control.paging import Page, PageQuery, in_parts, read_page
 from gateway.control.plans.model import PlanRow
 from gateway.control.plans.service import find_plan
 from gateway.control.recording import record
 from gateway.control.records import ENVIRONMENTS, Actor, Environment
-from gateway.control.shards.model import ShardRow
 from gateway.control.shards.service import ShardService
 from gateway.control.tenants.find import find_tenant
 from gateway.control.tenants.model import STATUSES, TenantRow
+from gateway.control.tenants.view import LISTING, TenantView, tenant_view, tenant_views
 from gateway.control.transaction import ControlChange, ControlWrites
 from gateway.control.visibility import visible
 from gateway.control.workspaces.model import WorkspaceRow
-from gateway.control.workspaces.service import PolicyRules
+from gateway.control.workspaces.rules import PolicyRules
 from gateway.mail.address import AddressError, parse_mailbox
 
 _LONGEST_SLUG = 40
 _MOST_CONTACTS = 20
 _RESERVED_SLUGS = frozenset({"platform", "bounce", "shards", "www", "mail", "mx", "ns"})
-
-
-@dataclass(frozen=True, slots=True)
-class TenantView:
-    """A tenant with the names of its domains and shards. `tenant_id` is its own id."""
-
-    id: str
-    name: str
-    tenant_id: str
-    slug: str
-    plan: str
-    status: str
-    status_reason: str | None
-    is_platform: bool
-    contacts: tuple[str, ...]
-    domains: tuple[str, ...]
-    shards: tuple[str, ...]
-    client_id: str | None
-    metadata: dict[str, str]
-    created_at: float
-    updated_at: float
 
 
 class TenantService:
@@ -85,6 +71,7 @@ class TenantService:
         plan: str | None = None,
         environment: str = "production",
         contacts: Sequence[str] = (),
+        notices: bool = True,
         client_id: str | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> TenantView:
@@ -99,7 +86,8 @@ class TenantService:
         with self._writes.change(actor) as change:
             plan_row = find_plan(change.session, plan or self._default_plan)
             row = self.add(change, clean, plan_row)
-            row.contacts, row.client_id, row.metadata_ = addresses, client_id, pairs
+            row.contacts, row.notices, row.metadata_ = addresses, notices, pairs
+            set_client_id(change.session, row, client_id)
             change.session.flush()
             domain = self._domains.create_trial(change, row, known, material)
             self._shards.add(change, row, f"{self._shard_label}.{domain.name}", environment=known)
@@ -113,9 +101,14 @@ class TenantService:
         name: str | None = None,
         plan: str | None = None,
         contacts: Sequence[str] | None = None,
+        notices: bool | None = None,
+        client_id: str | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> TenantView:
-        """Change what is given, leave what is None; the trial name stays."""
+        """Change what is given, leave what is None; the trial name stays.
+
+        `notices`: whether the contacts are written to. Raises NotFound, Invalid, Conflict, Forbidden.
+        """
         clean = clean_name(name, "tenant") if name is not None else None
         if plan is not None:
             _operator_only(actor)
@@ -131,6 +124,8 @@ class TenantService:
                 self._set_plan(change.session, row, find_plan(change.session, plan))
             if contacts is not None:
                 row.contacts = clean_contacts(contacts)
+            row.notices = row.notices if notices is None else notices
+            set_client_id(change.session, row, client_id)
             if metadata is not None:
                 row.metadata_ = clean_metadata(metadata)
             return self._audited(change, "tenant.update", before, row)
@@ -143,6 +138,15 @@ class TenantService:
         """Let a suspended tenant work again. Raises NotFound, Conflict."""
         return self._move(actor, reference, "tenant.resume", "active", "suspended", None)
 
+    def page(self, actor: Actor, query: PageQuery) -> Page[TenantView]:
+        """A page of the tenants the caller may see.
+
+        Filters: name, status, plan, client_id, metadata.KEY. Sorts: name, created_at, updated_at. Raises
+        Invalid, NotFound.
+        """
+        with self._writes.view() as session:
+            return read_page(session, actor, LISTING, query, visible(actor, TenantRow))
+
     def list(self, actor: Actor, *, status: str | None = None) -> tuple[TenantView, ...]:
         """Tenants by name, the platform among them. Raises Invalid."""
         if status is not None and status not in STATUSES:
@@ -152,7 +156,7 @@ class TenantService:
             if status is not None:
                 statement = statement.where(TenantRow.status == status)
             rows = session.scalars(statement).all()
-            return tuple(tenant_view(session, row) for row in rows)
+            return in_parts(session, rows, tenant_views)
 
     def show(self, actor: Actor, reference: str) -> TenantView:
         """One tenant by name or id. Raises NotFound."""
@@ -206,7 +210,7 @@ class TenantService:
                     f"Only {allowed} ones become {status}.",
                 )
             before = tenant_view(change.session, row)
-            row.status, row.status_reason = status, reason
+            row.status, row.status_reason = status, clean_reason(reason)
             row.suspended_at = change.now if status == "suspended" else None
             return self._audited(change, operation, before, row)
 
@@ -218,30 +222,6 @@ class TenantService:
         after = tenant_view(change.session, row)
         record(change, operation, "tenant", before, after)
         return after
-
-
-def tenant_view(session: Session, row: TenantRow) -> TenantView:
-    """The view of a row."""
-    plan = session.get_one(PlanRow, row.plan_id)
-    domains = sa.select(DomainRow.name).where(DomainRow.tenant_id == row.id).order_by(DomainRow.name)
-    shards = sa.select(ShardRow.name).where(ShardRow.tenant_id == row.id).order_by(ShardRow.name)
-    return TenantView(
-        id=row.id,
-        name=row.name,
-        tenant_id=row.id,
-        slug=row.slug,
-        plan=plan.name,
-        status=row.status,
-        status_reason=row.status_reason,
-        is_platform=row.is_platform,
-        contacts=tuple(row.contacts),
-        domains=tuple(session.scalars(domains)),
-        shards=tuple(session.scalars(shards)),
-        client_id=row.client_id,
-        metadata=dict(row.metadata_),
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-    )
 
 
 def clean_contacts(contacts: Sequence[str]) -> list[str]:

@@ -11,7 +11,7 @@ from gateway.control.records import Actor
 from gateway.control.tenants.find import changeable_tenant
 from gateway.control.visibility import visible
 from gateway.control.webhooks.model import WebhookRow
-from gateway.control.workspaces.service import find_workspace
+from gateway.control.workspaces.find import find_workspace
 
 
 def find_webhook(session: Session, actor: Actor, reference: str) -> WebhookRow:

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from gateway.control.clientids import set_client_id
 from gateway.control.errors import Conflict, Forbidden, Invalid
 from gateway.control.lookup import (
     clean_metadata,
     clean_name,
     environment_for,
-    find,
     name_key,
     parse_environment,
     shown,
 )
+from gateway.control.paging import Page, PageQuery, in_parts, read_page
 from gateway.control.plans.model import PlanRow
 from gateway.control.recording import record
 from gateway.control.records import Actor, Environment
@@ -28,36 +27,10 @@ from gateway.control.tenants.model import TenantRow
 from gateway.control.transaction import ControlChange, ControlWrites
 from gateway.control.visibility import visible
 from gateway.control.workspaces.assignment import clean_patterns
+from gateway.control.workspaces.find import find_workspace
 from gateway.control.workspaces.model import SHARED, WorkspacePatternRow, WorkspaceRow
-
-
-class PolicyRules(Protocol):
-    """What workspaces ask of the policies' room, inside a transaction."""
-
-    def check_workspace(self, session: Session, policy: str, plan: str | None, workspace: str) -> None:
-        """Refuse a policy that does not exist, or (with `plan`: the owner's) that exceeds the plan.
-
-        `workspace` names it in the refusal. Raises NotFound, Conflict.
-        """
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class WorkspaceView:
-    """A workspace; `tenant_id` None: shared."""
-
-    id: str
-    name: str
-    tenant_id: str | None
-    environment: str
-    location: str
-    policy: str
-    is_default: bool
-    patterns: tuple[str, ...]
-    client_id: str | None
-    metadata: dict[str, str]
-    created_at: float
-    updated_at: float
+from gateway.control.workspaces.rules import PolicyRules
+from gateway.control.workspaces.view import LISTING, WorkspaceView, workspace_view, workspace_views
 
 
 class WorkspaceService:
@@ -93,7 +66,8 @@ class WorkspaceService:
             if owner is None:
                 _operator_only(actor)
             row = self.add(change, clean, owner, environment=known, policy=policy, location=location)
-            row.client_id, row.metadata_ = client_id, pairs
+            row.metadata_ = pairs
+            set_client_id(change.session, row, client_id)
             self._set_patterns(change, row, words)
             if default:
                 _make_default(change, row)
@@ -109,6 +83,7 @@ class WorkspaceService:
         location: str | None = None,
         patterns: Sequence[str] | None = None,
         default: bool = False,
+        client_id: str | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> WorkspaceView:
         """Change what is given, leave what is None. The environment never changes.
@@ -131,11 +106,22 @@ class WorkspaceService:
                 row.policy = policy
             row.location = row.location if location is None else self._location(location)
             row.metadata_ = row.metadata_ if pairs is None else pairs
+            set_client_id(change.session, row, client_id)
             if words is not None:
                 self._set_patterns(change, row, words)
             if default:
                 _make_default(change, row)
             return self._audited(change, "workspace.update", before, row)
+
+    def page(self, actor: Actor, query: PageQuery) -> Page[WorkspaceView]:
+        """A page of the workspaces the caller may see.
+
+        Filters: name, tenant (its own and the shared ones; "shared": these alone), environment, policy,
+        location, default, client_id, metadata.KEY. Sorts: name, created_at, updated_at. Raises Invalid,
+        NotFound.
+        """
+        with self._writes.view() as session:
+            return read_page(session, actor, LISTING, query, visible(actor, WorkspaceRow))
 
     def list(
         self, actor: Actor, *, tenant: str | None = None, environment: str | None = None
@@ -149,7 +135,7 @@ class WorkspaceService:
             if environment is not None:
                 statement = statement.where(WorkspaceRow.environment == parse_environment(environment))
             rows = session.scalars(statement.order_by(WorkspaceRow.name_key, WorkspaceRow.id)).all()
-            return tuple(workspace_view(session, row) for row in rows)
+            return in_parts(session, rows, workspace_views)
 
     def show(self, actor: Actor, reference: str) -> WorkspaceView:
         """One workspace by name or id. Raises NotFound, Conflict (a name that several tenants use)."""
@@ -240,57 +226,6 @@ class WorkspaceService:
         after = workspace_view(change.session, row)
         record(change, operation, "workspace", before, after)
         return after
-
-
-def find_workspace(
-    session: Session, actor: Actor, reference: str, *, tenant_id: str | None = None
-) -> WorkspaceRow:
-    """A workspace by name or id; with `tenant_id` that tenant's own by this name comes before a shared one.
-
-    Raises NotFound, Conflict.
-    """
-    seen = visible(actor, WorkspaceRow)
-    if tenant_id is not None:
-        seen = sa.and_(seen, WorkspaceRow.owner.in_([tenant_id, SHARED]))
-        mine = session.scalars(
-            sa.select(WorkspaceRow).where(
-                WorkspaceRow.owner == tenant_id, WorkspaceRow.name_key == name_key(reference), seen
-            )
-        ).one_or_none()
-        if mine is not None:
-            return mine
-    return find(
-        session,
-        WorkspaceRow,
-        reference,
-        kind="workspace",
-        name=WorkspaceRow.name_key,
-        key=name_key(reference),
-        visible=seen,
-    )
-
-
-def workspace_view(session: Session, row: WorkspaceRow) -> WorkspaceView:
-    """The view of a row."""
-    patterns = session.scalars(
-        sa.select(WorkspacePatternRow.pattern)
-        .where(WorkspacePatternRow.workspace_id == row.id)
-        .order_by(WorkspacePatternRow.pattern)
-    )
-    return WorkspaceView(
-        id=row.id,
-        name=row.name,
-        tenant_id=row.tenant_id,
-        environment=row.environment,
-        location=row.location,
-        policy=row.policy,
-        is_default=row.is_default,
-        patterns=tuple(patterns),
-        client_id=row.client_id,
-        metadata=dict(row.metadata_),
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-    )
 
 
 def _make_default(change: ControlChange, row: WorkspaceRow) -> None:
