@@ -2,24 +2,30 @@
 
 A job holds a *lease* while it runs: on PostgreSQL an advisory lock of the database it works on, with SQLite
 (one node by nature) a file lock beside the database. Both end with their holder, so a crash frees them.
+Work that goes on all the time holds a *standing* lease, which keeps no transaction open.
 """
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import hashlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import sqlalchemy as sa
 import structlog
+from sqlalchemy import Connection
 
 from gateway.system.clock import Clock
 from gateway.system.database import Database, DatabaseAway
+from gateway.system.database.errors import translated
 
 _LONGEST_NAP_SECONDS = 1.0
+_LEASE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +91,7 @@ def lease(database: Database, name: str) -> Iterator[bool]:
     Raises DatabaseAway.
     """
     if database.path is not None:
-        with database.path.with_name(f"{database.path.name}.{name}.lease").open("w") as file:
+        with _lease_file(database.path, name).open("w") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -93,9 +99,110 @@ def lease(database: Database, name: str) -> Iterator[bool]:
             else:
                 yield True
         return
-    number = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big", signed=True)
     with database.read() as connection:
-        held = bool(
-            connection.scalar(sa.text("SELECT pg_try_advisory_xact_lock(:number)"), {"number": number})
-        )
-        yield held
+        query = sa.text("SELECT pg_try_advisory_xact_lock(:number)")
+        yield bool(connection.scalar(query, {"number": _lease_number(name)}))
+
+
+class StandingLease:
+    """A lease that is kept for hours. Its methods block; one thread at a time."""
+
+    def __init__(self, database: Database, name: str) -> None:
+        self._database = database
+        self._name = name
+        self._stack = ExitStack()
+        self._connection: Connection | None = None
+
+    def take(self) -> bool:
+        """Have it from now on, unless somebody else does. Raises DatabaseAway."""
+        path = self._database.path
+        if path is not None:
+            file = self._stack.enter_context(_lease_file(path, self._name).open("w"))
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self.release()
+                return False
+            return True
+        with translated(self._database.purpose):
+            connection = self._stack.enter_context(self._database.exclusive())
+            self._connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+            query = sa.text("SELECT pg_try_advisory_lock(:number)")
+            held = bool(self._connection.scalar(query, {"number": _lease_number(self._name)}))
+        if not held:
+            self.release()
+        return held
+
+    def is_held(self) -> bool:
+        """Whether it is still ours: with its connection it is lost."""
+        if self._connection is None:
+            return True
+        try:
+            with translated(self._database.purpose):
+                self._connection.scalar(sa.text("SELECT 1"))
+        except DatabaseAway:
+            return False
+        return True
+
+    def release(self) -> None:
+        """Give it up."""
+        if self._connection is not None:
+            # The session ends: with it ends the lock, whatever state the connection is in.
+            self._connection.invalidate()
+            self._connection = None
+        self._stack.close()
+
+
+async def run_leased(
+    database: Database, name: str, work: Callable[[asyncio.Event], Awaitable[None]], stop: asyncio.Event
+) -> None:
+    """Do `work` until `stop` on one node of all: `work(ended)` returns soon after `ended` is set.
+
+    Another node takes over where this one ends, dies, or loses the database. Whatever `work` raises is
+    logged, and it is begun again.
+    """
+    log = structlog.get_logger("gateway.jobs")
+    while not stop.is_set():
+        standing = StandingLease(database, name)
+        try:
+            if await asyncio.to_thread(standing.take):
+                await _work_while_held(standing, work, stop)
+        except DatabaseAway as error:
+            log.warning("work_put_off", work=name, reason=str(error))
+        except Exception:
+            log.exception("work_failed", work=name)
+        finally:
+            await asyncio.to_thread(standing.release)
+        await until(stop, _LEASE_SECONDS)
+
+
+async def _work_while_held(
+    standing: StandingLease, work: Callable[[asyncio.Event], Awaitable[None]], stop: asyncio.Event
+) -> None:
+    ended = asyncio.Event()
+    working = asyncio.ensure_future(work(ended))
+    try:
+        while not (stop.is_set() or working.done()):
+            stopping = asyncio.create_task(stop.wait())
+            await asyncio.wait((stopping, working), timeout=_LEASE_SECONDS, return_when="FIRST_COMPLETED")
+            stopping.cancel()
+            if not await asyncio.to_thread(standing.is_held):
+                break
+    finally:
+        ended.set()
+        await working
+
+
+async def until(stop: asyncio.Event, seconds: float) -> bool:
+    """Wait for `stop`, at most so long; whether it is set."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)
+    return stop.is_set()
+
+
+def _lease_file(path: Path, name: str) -> Path:
+    return path.with_name(f"{path.name}.{name}.lease")
+
+
+def _lease_number(name: str) -> int:
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big", signed=True)

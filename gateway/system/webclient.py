@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import os
 import re
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -170,7 +171,8 @@ class WebClient:
         except ssl.SSLError as error:
             raise WebError(f"TLS failed: {_reason(error)}") from error
         except OSError as error:
-            raise WebError(f"the connection failed: {error.strerror or error}") from error
+            reason = os.strerror(error.errno).lower() if error.errno else str(error)
+            raise WebError(f"the connection failed: {reason}") from error
 
     async def _exchange(self, target: Target, request: bytes) -> int:
         reader, writer = await self._open(target)

@@ -16,6 +16,7 @@ _STATES = MappingProxyType(
         "account": {"active": "resumed", "suspended": "suspended", "deleting": "deleting"},
         "domain": {},
         "shard": {"active": "resumed", "paused": "paused", "retired": "retired"},
+        "webhook": {"active": "resumed", "paused": "paused", "disabled": "disabled"},
     }
 )
 """Resources with events, and what a change of their state is called; a domain's by the state itself."""

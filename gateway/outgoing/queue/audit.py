@@ -32,12 +32,12 @@ class LocationAudit:
         connection: Connection,
         actor: Actor,
         operation: str,
-        resource: tuple[str, str, str],
+        resource: tuple[str, str, str | None],
         before: Mapping[str, Any] | None,
         after: Mapping[str, Any] | None,
         now: float,
     ) -> None:
-        """One entry. `resource` is its kind, id and tenant."""
+        """One entry. `resource` is its kind, id and tenant (None: nobody's)."""
         head = self._lock(connection)
         old, new = (canonical(dict(payload)) if payload is not None else None for payload in (before, after))
         kind, resource_id, tenant_id = resource

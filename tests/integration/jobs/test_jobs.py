@@ -1,10 +1,11 @@
 """Jobs run when due, once at a time for all nodes, and a failing one stops nobody."""
 
+import asyncio
 import threading
 
 import pytest
 
-from gateway.jobs import Job, JobRunner, lease
+from gateway.jobs import Job, JobRunner, StandingLease, lease, run_leased
 from gateway.system.clock import ManualClock, SystemClock
 from gateway.system.database import Database
 
@@ -63,3 +64,75 @@ def test_progress_is_reported_and_stop_ends(database: Database) -> None:
     )
     runner.run()
     assert progress
+
+
+def test_a_standing_lease_has_one_holder_and_keeps_no_transaction(
+    database: Database, database_url: str
+) -> None:
+    with Database.open(database_url, purpose="other node") as other:
+        first, second = StandingLease(database, "watch"), StandingLease(other, "watch")
+        assert first.take()
+        assert not second.take()
+        assert first.is_held()
+        if database.dialect == "postgresql":
+            with other.read() as connection:
+                waiting = "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'"
+                assert connection.exec_driver_sql(waiting).scalar_one() == 0
+        first.release()
+        assert second.take()
+        second.release()
+
+
+async def test_leased_work_goes_on_until_it_is_told_to_end(database: Database) -> None:
+    stop, began = asyncio.Event(), asyncio.Event()
+    told: list[bool] = []
+
+    async def work(ended: asyncio.Event) -> None:
+        began.set()
+        await ended.wait()
+        told.append(stop.is_set())
+
+    running = asyncio.create_task(run_leased(database, "watch", work, stop))
+    async with asyncio.timeout(20):
+        await began.wait()
+        assert not StandingLease(database, "watch").take()
+        stop.set()
+        await running
+    assert told == [True]
+    again = StandingLease(database, "watch")
+    assert again.take()
+    again.release()
+
+
+async def test_leased_work_that_fails_is_begun_again(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.jobs._LEASE_SECONDS", 0.01)
+    stop, tries = asyncio.Event(), []
+
+    async def work(ended: asyncio.Event) -> None:
+        tries.append(1)
+        if len(tries) < 3:
+            raise ValueError("broken")
+        stop.set()
+
+    async with asyncio.timeout(20):
+        await run_leased(database, "watch", work, stop)
+    assert len(tries) == 3
+
+
+def test_a_lease_is_lost_with_its_connection(postgresql_url: str) -> None:
+    with Database.open(postgresql_url, purpose="one node") as one:
+        lost = StandingLease(one, "watch")
+        assert lost.take()
+        with Database.open(postgresql_url, purpose="other node") as other:
+            with other.write() as connection:
+                connection.exec_driver_sql(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
+                    "AND datname = current_database()"
+                )
+            assert not lost.is_held()
+            taken = StandingLease(other, "watch")
+            assert taken.take()
+            taken.release()
+        lost.release()

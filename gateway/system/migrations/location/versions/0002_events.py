@@ -84,8 +84,56 @@ def _make_idempotency() -> None:
 
 
 def _make_webhook_deliveries() -> None:
-    """Events on their way to webhooks."""
+    """Events on their way to webhooks, and where those who follow the events stand."""
+    op.create_table(
+        "feed_reader",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("cursor", sa.Text(), nullable=False),
+        sa.Column("changed_at", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name="pk_feed_reader"),
+    )
+    numbered = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+    op.create_table(
+        "webhook_delivery",
+        sa.Column("id", numbered, autoincrement=True, nullable=False),
+        sa.Column("webhook_id", sa.Text(), nullable=False),
+        sa.Column("tenant_id", sa.Text(), nullable=True),
+        sa.Column("event_id", sa.Text(), nullable=False),
+        sa.Column("event_type", sa.Text(), nullable=False),
+        sa.Column("event_at", sa.Double(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("ordered", sa.Text(), nullable=True),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("next_attempt_at", sa.Double(), nullable=True),
+        sa.Column("last_status", sa.Integer(), nullable=True),
+        sa.Column("last_error", sa.Text(), nullable=True),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("finished_at", sa.Double(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name="pk_webhook_delivery"),
+        sa.UniqueConstraint("webhook_id", "event_id", name="uq_webhook_delivery_webhook_id_event_id"),
+    )
+    op.create_index("ix_webhook_delivery_webhook_id_id", "webhook_delivery", ["webhook_id", "id"])
+    pending = sa.text("state = 'pending'")
+    for name, columns in (("due", ["next_attempt_at"]), ("ordered", ["ordered", "id"])):
+        op.create_index(
+            f"ix_webhook_delivery_{name}",
+            "webhook_delivery",
+            ["webhook_id", *columns],
+            sqlite_where=pending,
+            postgresql_where=pending,
+        )
 
 
 def _make_notices() -> None:
-    """Which notices went out, and where the reader of events stands."""
+    """Which notices went out."""
+    op.create_table(
+        "notice",
+        sa.Column("tenant_id", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("sent_at", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant_id", "kind", "subject", name="pk_notice"),
+        sqlite_with_rowid=False,
+    )

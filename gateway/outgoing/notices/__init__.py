@@ -1,0 +1,1 @@
+"""Notices: what tenants' contacts are told by mail."""
