@@ -16,8 +16,10 @@ from gateway.control.services import ControlServices
 from gateway.control.settings import ControlSettings
 from gateway.faces.cli.desk import Desk
 from gateway.outgoing.queue import QueueLocation, QueueService
+from gateway.outgoing.queue.audit import LocationAudit
 from gateway.outgoing.queue.outbox import location_sources
 from gateway.outgoing.usage import UsageService
+from gateway.outgoing.webhooks.service import DeliveryService
 from gateway.system.config import Config
 from gateway.system.database import schema_state, upgrade
 from gateway.system.database.engine import Database
@@ -73,6 +75,13 @@ def queue_service(ground: Ground) -> QueueService:
         name: QueueLocation(database, ground.blobs(name)) for name, database in ground.locations.items()
     }
     return QueueService(locations, ground.clock, ground.ids, ground.installation.durable_key("audit"))
+
+
+def delivery_service(ground: Ground, services: ControlServices) -> DeliveryService:
+    """What became of deliveries to webhooks: they lie in the default location."""
+    database = ground.locations[ground.config.default_location]
+    audit = LocationAudit(ground.ids, ground.installation.durable_key("audit"))
+    return DeliveryService(database, services.webhooks, audit, ground.clock)
 
 
 def event_feed(ground: Ground) -> Feed:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import uvloop
 
+from gateway.app.following import event_work
 from gateway.app.parts import Ground, opened
 from gateway.control.audit.trail import AuditTrail
 from gateway.control.directory import Directory
@@ -59,8 +60,10 @@ async def _serve(ground: Ground, context: ChildContext) -> int:
         runner = JobRunner(jobs(ground, stores, loop), ground.clock)
         thread = threading.Thread(target=runner.run, name="jobs")
         thread.start()
+        following = asyncio.gather(*(work.run(stop) for work in event_work(ground)))
         context.ready()
         await stop.wait()
+        await following
         runner.stop()
         await loop.run_in_executor(None, thread.join)
     return 0
