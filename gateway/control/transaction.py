@@ -176,15 +176,24 @@ class ControlWrites:
             for n, ((kind, row), (tenant, account)) in enumerate(change._changes.items())
         ]
         change.session.add_all(rows)
-        for entry in change._entries:
-            self._append(change, head, entry)
+        self._append(change, head)
         if head.revision % _PRUNE_EVERY == 0:
             change.session.execute(
                 sa.delete(ChangeRow).where(ChangeRow.revision < head.revision - _KEPT_REVISIONS)
             )
         return head.revision
 
-    def _append(self, change: ControlChange, head: HeadRow, entry: AuditNote) -> None:
+    def _append(self, change: ControlChange, head: HeadRow) -> None:
+        """Write the audit: all entries, then all payloads, for one change may have thousands."""
+        rows = [self._entry(change, head, entry) for entry in change._entries]
+        change.session.add_all(rows)
+        change.session.flush()
+        change.session.add_all(
+            AuditPayloadRow(number=row.number, before=entry.before, after=entry.after)
+            for row, entry in zip(rows, change._entries, strict=True)
+        )
+
+    def _entry(self, change: ControlChange, head: HeadRow, entry: AuditNote) -> AuditEntryRow:
         head.audit_number += 1
         row = AuditEntryRow(
             number=head.audit_number,
@@ -203,7 +212,7 @@ class ControlWrites:
         )
         row.chain_hash = chain_hash(self._audit_key, row)
         head.audit_hash = row.chain_hash
-        change.add(row, AuditPayloadRow(number=row.number, before=entry.before, after=entry.after))
+        return row
 
     def _after_commit(self, revision: int) -> None:
         for callback in tuple(self._callbacks):
@@ -225,6 +234,14 @@ class _JoinedWrites(ControlWrites):
     def change(self, actor: Actor) -> Iterator[ControlChange]:  # noqa: ARG002 - the outer change has its actor
         yield self._change
         self._change.session.flush()
+
+    @contextmanager
+    def rehearsal(self, actor: Actor) -> Iterator[ControlChange]:
+        session = self._change.session
+        session.flush()
+        with suppress(_Undone), session.begin_nested():
+            yield ControlChange(session, actor, self._change.now, self.ids)
+            raise _Undone
 
     @contextmanager
     def view(self) -> Iterator[Session]:

@@ -30,12 +30,7 @@ def place_for(
         return within_limits(actor, found)
     row = find_workspace(session, actor, workspace, tenant_id=owner.id)
     if row.environment != domain.environment:
-        raise Conflict(
-            "environment-differs",
-            f"{domain.name} is of environment {domain.environment}, {row.name} of {row.environment}.",
-            f"Environments never mix: choose a workspace of {domain.environment}, or an account of a domain "
-            f"that was added with --environment {row.environment}.",
-        )
+        raise environment_differs(domain.name, domain.environment, row)
     return within_limits(actor, row)
 
 
@@ -59,3 +54,13 @@ def place_again(session: Session, actor: Actor, row: AccountRow, workspace: str 
     place = place_for(session, actor, owner, primary_domain(session, row), workspace)
     row.workspace_id, row.workspace_owner = place.id, place.owner
     row.assignment = "auto" if workspace is None else "explicit"
+
+
+def environment_differs(what: str, environment: str, place: WorkspaceRow) -> Conflict:
+    """The refusal to put something of one environment into a workspace of another."""
+    return Conflict(
+        "environment-differs",
+        f"{what} is of environment {environment}, {place.name} of {place.environment}.",
+        f"Environments never mix: choose a workspace of {environment}, or an account of a domain that was "
+        f"added with --environment {place.environment}.",
+    )

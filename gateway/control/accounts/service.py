@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 import sqlalchemy as sa
 
 from gateway.control.accounts.addresses import address_row, domain_of, parse_address, refuse_taken
-from gateway.control.accounts.find import find_account
+from gateway.control.accounts.find import find_account, find_accounts
 from gateway.control.accounts.model import AccountAddressRow, AccountRow
+from gateway.control.accounts.moves import MoveResult, assigned_destinations, move, named_destinations
 from gateway.control.accounts.placement import place_again, place_for
 from gateway.control.accounts.view import LISTING, AccountView, account_view, account_views
 from gateway.control.clientids import set_client_id
@@ -107,6 +108,33 @@ class AccountService:
             if metadata is not None:
                 row.metadata_ = clean_metadata(metadata)
             return _audited(change, "account.update", before, row)
+
+    def move(
+        self,
+        actor: Actor,
+        references: Sequence[str],
+        *,
+        workspace: str | None = None,
+        auto: bool = False,
+        dry_run: bool = False,
+    ) -> MoveResult:
+        """Move up to 500 accounts, all or none, into a workspace or (`auto`) where patterns and defaults say.
+
+        Tells for each what changes; a dry run only tells. Raises Invalid, NotFound, Conflict (another
+        environment's workspace), Forbidden.
+        """
+        if (workspace is None) != auto:
+            raise Invalid(
+                "no-destination", "It is not said where to.", "Name a workspace, or say auto: one of the two."
+            )
+        opened = self._writes.rehearsal(actor) if dry_run else self._writes.change(actor)
+        with opened as change:
+            rows = find_accounts(change.session, actor, references)
+            if workspace is not None:
+                wanted = named_destinations(change.session, actor, rows, workspace)
+            else:
+                wanted = assigned_destinations(change.session, actor, rows)
+            return move(change, wanted, dry_run=dry_run)
 
     def suspend(self, actor: Actor, reference: str, *, reason: str | None = None) -> AccountView:
         """Stop an account's logins; its mail stays. Raises NotFound, Conflict."""

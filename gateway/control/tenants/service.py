@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from gateway.control.accounts.model import AccountRow
+from gateway.control.accounts.moves import MoveResult, move, named_destinations
 from gateway.control.clientids import set_client_id
 from gateway.control.domains.service import DomainService
 from gateway.control.errors import Conflict, Forbidden, Invalid
@@ -129,6 +131,32 @@ class TenantService:
             if metadata is not None:
                 row.metadata_ = clean_metadata(metadata)
             return self._audited(change, "tenant.update", before, row)
+
+    def move(
+        self,
+        actor: Actor,
+        reference: str,
+        workspace: str,
+        *,
+        environment: str | None = None,
+        dry_run: bool = False,
+    ) -> MoveResult:
+        """Move all accounts of a tenant (of one environment if given) into a workspace, all or none.
+
+        Tells for each what changes; a dry run only tells. Raises NotFound, Invalid, Conflict (an account of
+        another environment than the workspace), Forbidden.
+        """
+        _whole_tenant(actor)
+        known = parse_environment(environment) if environment is not None else None
+        opened = self._writes.rehearsal(actor) if dry_run else self._writes.change(actor)
+        with opened as change:
+            row = find_tenant(change.session, actor, reference)
+            accounts = sa.select(AccountRow).where(AccountRow.tenant_id == row.id).order_by(AccountRow.id)
+            if known is not None:
+                accounts = accounts.where(AccountRow.environment == known)
+            rows = change.session.scalars(accounts).all()
+            wanted = named_destinations(change.session, actor, rows, workspace)
+            return move(change, wanted, dry_run=dry_run)
 
     def suspend(self, actor: Actor, reference: str, *, reason: str | None = None) -> TenantView:
         """Stop a tenant's logins and queue; nothing is lost. Raises NotFound, Conflict, Forbidden."""

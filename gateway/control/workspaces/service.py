@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from gateway.control.accounts.moves import AccountMove, carry_out, described, misplaced
 from gateway.control.clientids import set_client_id
 from gateway.control.errors import Conflict, Forbidden, Invalid
 from gateway.control.lookup import (
@@ -71,7 +72,10 @@ class WorkspaceService:
             self._set_patterns(change, row, words)
             if default:
                 _make_default(change, row)
-            return self._audited(change, "workspace.create", None, row)
+            view = self._audited(change, "workspace.create", None, row)
+            if words or default:
+                self._reassign(change, row)
+            return view
 
     def update(
         self,
@@ -88,7 +92,8 @@ class WorkspaceService:
     ) -> WorkspaceView:
         """Change what is given, leave what is None. The environment never changes.
 
-        A new location is for new accounts: those that exist stay at home until they are moved.
+        A new location is for new accounts: those that exist stay at home until they are moved. New patterns,
+        or being the default now, move the `auto` accounts concerned at once; `preview_patterns` tells which.
         Raises NotFound, Invalid, Conflict, Forbidden.
         """
         words = clean_patterns(patterns) if patterns is not None else None
@@ -111,7 +116,34 @@ class WorkspaceService:
                 self._set_patterns(change, row, words)
             if default:
                 _make_default(change, row)
-            return self._audited(change, "workspace.update", before, row)
+            view = self._audited(change, "workspace.update", before, row)
+            if words is not None or default:
+                self._reassign(change, row)
+            return view
+
+    def preview_patterns(
+        self,
+        actor: Actor,
+        reference: str,
+        patterns: Sequence[str] | None = None,
+        *,
+        default: bool = False,
+    ) -> tuple[AccountMove, ...]:
+        """Which `auto` accounts other patterns, or being the default, would move, and what changes for each.
+
+        Nothing is changed. Raises NotFound, Invalid, Conflict, Forbidden.
+        """
+        words = clean_patterns(patterns) if patterns is not None else None
+        with self._writes.rehearsal(actor) as change:
+            row = find_workspace(change.session, actor, reference)
+            if row.tenant_id is None:
+                _operator_only(actor)
+            if words is not None:
+                self._set_patterns(change, row, words)
+            if default:
+                _make_default(change, row)
+            change.session.flush()
+            return described(change.session, misplaced(change.session, row.environment, row.tenant_id))
 
     def page(self, actor: Actor, query: PageQuery) -> Page[WorkspaceView]:
         """A page of the workspaces the caller may see.
@@ -191,7 +223,7 @@ class WorkspaceService:
         return name
 
     def _set_patterns(self, change: ControlChange, row: WorkspaceRow, patterns: Sequence[str]) -> None:
-        """Replace the patterns. Accounts that exist stay until they are moved."""
+        """Replace the patterns."""
         session = change.session
         taken = session.scalars(
             sa.select(WorkspacePatternRow.pattern).where(
@@ -217,6 +249,12 @@ class WorkspaceService:
                     created_at=change.now,
                 )
             )
+
+    def _reassign(self, change: ControlChange, row: WorkspaceRow) -> None:
+        """Let the accounts that follow patterns and defaults follow those that hold now."""
+        result = change.result
+        carry_out(change, misplaced(change.session, row.environment, row.tenant_id))
+        change.result = result
 
     def _audited(
         self, change: ControlChange, operation: str, before: WorkspaceView | None, row: WorkspaceRow
