@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from gateway.control.accounts.service import AccountService
 from gateway.control.apikeys.service import ApiKeyService
+from gateway.control.audit.history import AuditHistory
 from gateway.control.audit.service import AuditService
 from gateway.control.bootstrap import Bootstrap
 from gateway.control.credentials.service import CredentialService
@@ -56,6 +57,7 @@ class ControlServices:
     sources: SourceService
     webhooks: WebhookService
     audit: AuditService
+    history: AuditHistory
     master_key: MasterKeyService
     settings: ControlSettings
     api_keys: ApiKeyService
@@ -133,6 +135,7 @@ class _Builder:
             sources=SourceService(writes),
             webhooks=WebhookService(writes, vault, allow_private=settings.private_webhooks),
             audit=AuditService(writes, self.installation.durable_key("audit")),
+            history=AuditHistory(writes),
             master_key=MasterKeyService(writes, self.master_key),
             settings=settings,
             api_keys=ApiKeyService(writes),
