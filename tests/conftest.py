@@ -1,3 +1,8 @@
 """What every test may use: real databases and the peers that are installed."""
 
-pytest_plugins = ["tests.support.control", "tests.support.databases", "tests.support.peers"]
+pytest_plugins = [
+    "tests.support.control",
+    "tests.support.databases",
+    "tests.support.peers",
+    "tests.support.api",
+]

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gateway.app.desk import SYSTEM, OpenedDesk
+from gateway.control.paging import PageQuery
+from gateway.control.records import RIGHTS
 from gateway.faces.cli.quickstart import (
     DEMO_LOCAL_PART,
     DEMO_TENANT,
@@ -53,6 +55,9 @@ def provision(config_file: Path) -> Provisioned:
         )
         for old in services.credentials.list(SYSTEM, account.id):
             services.credentials.revoke(SYSTEM, old.id)
+        for known in services.api_keys.list(SYSTEM, PageQuery(filters={"name": _LABEL})).items:
+            services.api_keys.revoke(SYSTEM, known.id)
+        _, key = services.api_keys.create(SYSTEM, _LABEL, rights=RIGHTS)
         _, password = services.credentials.create(SYSTEM, account.id, label=_LABEL)
         return Provisioned(
             grant_id=account.id,
@@ -62,6 +67,7 @@ def provision(config_file: Path) -> Provisioned:
             app_password=password,
             domain=domain,
             shard=shard,
+            api_key=key,
         )
     finally:
         desk.close()

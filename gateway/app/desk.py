@@ -14,7 +14,6 @@ from gateway.control.events.source import EventSource
 from gateway.control.records import Actor
 from gateway.control.services import ControlServices
 from gateway.control.settings import ControlSettings
-from gateway.faces.cli.desk import Desk
 from gateway.outgoing.queue import QueueLocation, QueueService
 from gateway.outgoing.queue.audit import LocationAudit
 from gateway.outgoing.queue.outbox import location_sources
@@ -41,6 +40,16 @@ class OpenedDesk:
         except BaseException:
             self._stack.close()
             raise
+
+    @classmethod
+    def over(cls, ground: Ground) -> OpenedDesk:
+        """Over databases that are open, up to date, and the caller's to close."""
+        desk = cls.__new__(cls)
+        desk._stack = ExitStack()
+        desk.ground = ground
+        desk.services = control_services(ground)
+        desk.queue = queue_service(ground)
+        return desk
 
     def close(self) -> None:
         """Close every database."""
@@ -113,17 +122,3 @@ def upgrade_all(config: Config) -> list[dict[str, Any]]:
             after = upgrade(database, which).version
         rows.append({"database": name, "before": before, "after": after})
     return rows
-
-
-def status_of(desk: Desk) -> dict[str, Any]:
-    """The installation at a glance."""
-    actor = desk.actor
-    counts: dict[str, int] = {}
-    for row in desk.queue.list("live", limit=100_000):
-        counts[row.state] = counts.get(row.state, 0) + 1
-    return {
-        "tenants": len(desk.services.tenants.list(actor)),
-        "domains": len(desk.services.domains.list(actor)),
-        "shards": len(desk.services.shards.list(actor)),
-        "queue": counts,
-    }

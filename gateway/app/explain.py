@@ -13,8 +13,7 @@ from gateway.app.window import ControlWindow
 from gateway.control.directory import Directory, Refused
 from gateway.control.errors import Invalid
 from gateway.control.policies.description import DescribedValue
-from gateway.control.records import Identity
-from gateway.faces.cli.desk import Desk
+from gateway.control.records import Actor, Identity
 from gateway.mail.address import AddressError, Mailbox, parse_mailbox
 from gateway.mail.reply import Reply
 from gateway.outgoing.policy import Step
@@ -88,13 +87,18 @@ class Explained:
 
 
 def explain(
-    desk: Desk, account: str, *, sender: str | None, recipients: Sequence[str], size: str, stream: str | None
+    desk: OpenedDesk,
+    actor: Actor,
+    account: str,
+    *,
+    sender: str | None = None,
+    recipients: Sequence[str] = (),
+    size: str = "2 KiB",
+    stream: str | None = None,
 ) -> Explained:
     """Work out what would become of a message of `account`. Raises NotFound, Invalid."""
-    found = desk.services.accounts.show(desk.actor, account)
-    opened = desk.opened
-    assert isinstance(opened, OpenedDesk)
-    ground = opened.ground
+    found = desk.services.accounts.show(actor, account)
+    ground = desk.ground
     directory = Directory(ground.control, clock=ground.clock)
     try:
         directory.refresh()

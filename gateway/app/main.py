@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.faces.cli.command import spoken_errors
-from gateway.faces.cli.desk import Desk, Opened, Program
+from gateway.faces.cli.desk import Opened, Program
 from gateway.faces.cli.program import build
 from gateway.system.config import Config
 from gateway.system.log import configure
@@ -22,9 +22,10 @@ def main() -> None:
         serve=_serve,
         quickstart=_quickstart,
         check=_check,
-        explain=_explain,
         upgrade=_upgrade,
+        explain=_explain,
         status=_status,
+        app=_app,
     )
     build(program)(prog_name="gatepost")
 
@@ -44,16 +45,24 @@ def _upgrade(config: Config) -> list[dict[str, Any]]:
     return upgrade_all(config)
 
 
-def _status(desk: Desk) -> dict[str, Any]:
-    from gateway.app.desk import status_of
-
-    return status_of(desk)
-
-
-def _explain(*arguments: Any, **options: Any) -> Any:
+def _explain(desk: Any, account: str, **options: Any) -> Any:
     from gateway.app.explain import explain
 
-    return explain(*arguments, **options)
+    return explain(desk.opened, desk.actor, account, **options)
+
+
+def _status(desk: Any) -> dict[str, Any]:
+    from gateway.app.status import status_of
+
+    return status_of(desk.opened, desk.actor)
+
+
+def _app(installation: Opened) -> Any:
+    from gateway.app.api import local_app
+    from gateway.app.desk import OpenedDesk
+
+    assert isinstance(installation, OpenedDesk)
+    return local_app(installation)
 
 
 def _serve(path: Path) -> int:

@@ -1,22 +1,17 @@
-"""The control process: periodic jobs, until the API joins it."""
+"""Periodic jobs of the control process."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import threading
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import uvloop
-
-from gateway.app.following import event_work
-from gateway.app.parts import Ground, opened
+from gateway.app.parts import Ground
 from gateway.control.audit.trail import AuditTrail
 from gateway.control.directory import Directory
 from gateway.control.records import WorkspaceRecord
-from gateway.jobs import Job, JobRunner
+from gateway.jobs import Job
 from gateway.outgoing.queue import QueueStore
 from gateway.outgoing.queue.retention import (
     RecordRetention,
@@ -26,47 +21,10 @@ from gateway.outgoing.queue.retention import (
     purge_loose_events,
     purge_records,
 )
-from gateway.system.log import configure
 
-if TYPE_CHECKING:
-    from gateway.supervisor import ChildContext
-
-CONTROL = "control"
 _STALE_SECONDS = 15.0
 _HOUR = 3600.0
 _JOB_SECONDS = 600.0
-
-
-def run_control(context: ChildContext) -> int:
-    """The entry of the control process; its exit status."""
-    configure(level=context.config.log_level, process=context.name)
-    with opened(context.config) as ground:
-        return uvloop.run(_serve(ground, context))
-
-
-async def _serve(ground: Ground, context: ChildContext) -> int:
-    loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    context.attach(loop, on_drain=stop.set, on_reload=context.reloaded)
-    async with contextlib.AsyncExitStack() as stack:
-        stores = {}
-        for name, database in ground.locations.items():
-            store = QueueStore(
-                database, ground.blobs(name), name, context.incarnation, ground.clock, node=ground.config.node
-            )
-            await store.start()
-            stack.push_async_callback(store.stop)
-            stores[name] = store
-        runner = JobRunner(jobs(ground, stores, loop), ground.clock)
-        thread = threading.Thread(target=runner.run, name="jobs")
-        thread.start()
-        following = asyncio.gather(*(work.run(stop) for work in event_work(ground)))
-        context.ready()
-        await stop.wait()
-        await following
-        runner.stop()
-        await loop.run_in_executor(None, thread.join)
-    return 0
 
 
 def jobs(ground: Ground, stores: Mapping[str, QueueStore], loop: asyncio.AbstractEventLoop) -> list[Job]:

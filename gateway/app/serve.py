@@ -10,8 +10,8 @@ from pathlib import Path
 
 import structlog
 
+from gateway.app.control import CONTROL, run_control
 from gateway.app.mail import MAIL, Shared, run_mail
-from gateway.app.maintenance import CONTROL, run_control
 from gateway.app.parts import make_folders, opened
 from gateway.control.credentials.guesses import GuessTable
 from gateway.supervisor import ProcessKind, Supervisor
@@ -62,7 +62,7 @@ def _kinds(config: Config) -> list[ProcessKind]:
     if "mail" in config.roles:
         kinds.append(ProcessKind(MAIL, config.workers, run_mail, _listens(config), _ladder(config)))
     if "control" in config.roles:
-        kinds.append(ProcessKind(CONTROL, 1, run_control))
+        kinds.append(ProcessKind(CONTROL, 1, run_control, {"api": config.listen.api}))
     return kinds
 
 

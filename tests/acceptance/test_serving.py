@@ -106,7 +106,7 @@ def test_a_busy_port_is_named(own: Gateway) -> None:
 
 def test_a_second_serve_is_refused(own: Gateway) -> None:
     own.start()
-    own.edit_config(lambda text: text.replace(str(own.port_base + 87), str(own.port_base + 80)))
+    own.edit_config(lambda text: text.replace(str(own.port_base + 87), str(own.port_base + 81)))
     status, said = served(own)
     assert status == 1
     assert "another gatepost serves from" in said

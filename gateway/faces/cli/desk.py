@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 
 from gateway.control.records import Actor
+from gateway.faces.cli.client import ApiClient, LocalTransport, SocketTransport, Transport, UrlTransport
 from gateway.faces.cli.output import EXIT_USAGE, CommandFailed
 from gateway.system.config import DEFAULT_PATH, Config, load
 
 if TYPE_CHECKING:
     from gateway.control.services import ControlServices
-    from gateway.outgoing.queue import QueueService
 
 CONFIG_VARIABLE = "GATEPOST_CONFIG"
+URL_VARIABLE = "GATEPOST_URL"
+KEY_VARIABLE = "GATEPOST_KEY"
 
 
 class Opened(Protocol):
@@ -32,7 +34,7 @@ class Opened(Protocol):
         ...
 
     @property
-    def queue(self) -> QueueService:
+    def queue(self) -> Any:
         """The queues of all locations."""
         ...
 
@@ -46,16 +48,18 @@ class Program:
     """What the composition root gives the command line, so that it need not know how parts are built.
 
     `serve(config)` and `quickstart(folder, port_base, setup_only)` return exit statuses; `check(path)`
-    the mistakes of a configuration, as lines, and remarks.
+    the mistakes of a configuration, as lines, and remarks. `app(opened)`: the API over an opened
+    installation.
     """
 
     open: Callable[[Config], Opened]
     serve: Callable[[Path], int]
     quickstart: Callable[[Path, int, bool], int]
     check: Callable[[Path], int]
-    explain: Callable[..., Any]
     upgrade: Callable[[Config], list[dict[str, Any]]]
-    status: Callable[[Any], dict[str, Any]]
+    explain: Callable[..., Any]
+    status: Callable[..., Any]
+    app: Callable[[Opened], Callable[..., Any]]
 
 
 @dataclass
@@ -64,9 +68,12 @@ class Desk:
 
     program: Program
     config_option: Path | None
+    url: str | None = None
+    key: str | None = None
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     _opened: Opened | None = None
     _config: Config | None = None
+    _api: ApiClient | None = None
     _stack: ExitStack = field(default_factory=ExitStack)
 
     @property
@@ -96,7 +103,7 @@ class Desk:
         return self.opened.services
 
     @property
-    def queue(self) -> QueueService:
+    def queue(self) -> Any:
         """The queues of all locations."""
         return self.opened.queue
 
@@ -104,6 +111,30 @@ class Desk:
     def actor(self) -> Actor:
         """Who types: the operating system's user."""
         return Actor(kind="cli", id=f"{_user()} (uid {os.getuid()})")
+
+    @property
+    def api(self) -> ApiClient:
+        """The API: at `--url`, at the Unix socket while the gateway serves, else in this process."""
+        if self._api is None:
+            self._api = ApiClient(self._transport())
+        return self._api
+
+    def _transport(self) -> Transport:
+        url = self.url or (self.environ.get(URL_VARIABLE) if self.config_option is None else None)
+        if url:
+            key = self.key or self.environ.get(KEY_VARIABLE)
+            if not key:
+                raise CommandFailed(
+                    "no-key",
+                    f"An API key is needed for {url}.",
+                    f"Give it with --key or, better, in {KEY_VARIABLE}.",
+                    EXIT_USAGE,
+                )
+            return UrlTransport(url, key, self.environ.get("SSL_CERT_FILE"))
+        served = SocketTransport(self.config.api_socket)
+        if served.is_served():
+            return served
+        return LocalTransport(self.program.app(self.opened), f"uid:{os.getuid()}")
 
     def close(self) -> None:
         """Close what was opened."""

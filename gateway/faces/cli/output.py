@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import click
+
+from gateway.faces.rendering import is_time, iso, plain
 
 Row = Mapping[str, Any]
 
@@ -102,7 +102,7 @@ def shown(key: str, value: Any) -> str:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, int | float) and _is_time(key):
+    if isinstance(value, int | float) and is_time(key):
         return iso(value)
     if isinstance(value, str):
         return "".join(
@@ -116,29 +116,3 @@ def shown(key: str, value: Any) -> str:
     if isinstance(value, Mapping):
         return json.dumps(plain(value))
     return str(value)
-
-
-def _is_time(key: str) -> bool:
-    return key == "at" or key.endswith("_at")
-
-
-def iso(seconds: float) -> str:
-    """Seconds since 1970 as `2026-11-23T20:41:07Z`."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def plain(value: Any, key: str = "") -> Any:
-    """A value as JSON has it: dataclasses as objects, sets sorted, `…_at` numbers as RFC 3339."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {
-            field.name: plain(getattr(value, field.name), field.name) for field in dataclasses.fields(value)
-        }
-    if isinstance(value, Mapping):
-        return {str(name): plain(item, str(name)) for name, item in value.items()}
-    if isinstance(value, set | frozenset):
-        return sorted(plain(item) for item in value)
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, int | float) and not isinstance(value, bool) and _is_time(key):
-        return iso(value)
-    return value

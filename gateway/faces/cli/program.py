@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from gateway import __version__
-from gateway.faces.cli.commands import identities, mail, operations, sending, tenancy
+from gateway.faces.cli.commands import access, identities, mail, operations, sending, tenancy
 from gateway.faces.cli.desk import Desk, Program
 from gateway.faces.cli.output import EXIT_USAGE, CommandFailed
 
@@ -55,13 +55,15 @@ def build(program: Program) -> click.Group:
         type=click.Path(path_type=Path),
         help="The installation's configuration. [default: $GATEPOST_CONFIG or /etc/gatepost/gatepost.toml]",
     )
+    @click.option("--url", help="Another installation's API, such as https://mail.example.com:8443.")
+    @click.option("--key", help="The API key for --url; $GATEPOST_KEY keeps it out of process lists.")
     @click.pass_context
-    def gatepost(context: click.Context, config: Path | None) -> None:
+    def gatepost(context: click.Context, config: Path | None, url: str | None, key: str | None) -> None:
         """Gatepost: a mail gateway that gives every tenant its own sending identity."""
-        desk = Desk(program, config)
+        desk = Desk(program, config, url, key)
         context.obj = desk
         context.call_on_close(desk.close)
 
-    for room in (tenancy, identities, sending, mail, operations):
+    for room in (tenancy, identities, sending, mail, operations, access):
         room.add_to(gatepost)
     return gatepost

@@ -52,6 +52,7 @@ workers = 2
 [listen]
 submission = ["127.0.0.1:{submission}"]
 submissions = ["127.0.0.1:{submissions}"]
+api = ["127.0.0.1:{api}"]
 metrics = "127.0.0.1:{metrics}"
 
 [tls]
@@ -87,6 +88,7 @@ class Provisioned:
     app_password: str
     domain: str
     shard: str
+    api_key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +179,7 @@ def _describe(folder: Path, port_base: int, made: Provisioned) -> dict[str, Any]
         "inbound": None,
         "imap": None,
         "imaps": None,
-        "api": None,
+        "api": {"url": f"http://127.0.0.1:{port_base + PORTS['api']}", "key": made.api_key},
         "dashboard": None,
         "metrics": {
             "urls": [

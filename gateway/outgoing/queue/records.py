@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import sqlalchemy as sa
@@ -67,6 +67,7 @@ class Records:
         self._store = store
         self._refused: deque[Refused] = deque()
         self._sign_ins: deque[SignIn] = deque()
+        self._key_uses: dict[str, dict[str, Any]] = {}
         self._dropped = 0
         self._timer: asyncio.TimerHandle | None = None
         self._log = structlog.get_logger("gateway.outgoing.queue")
@@ -78,6 +79,17 @@ class Records:
     def sign_in(self, attempt: SignIn) -> None:
         """Keep a sign-in. Does not block and does not raise."""
         self._keep(self._sign_ins, attempt)
+
+    def key_use(self, key_id: str, tenant_id: str | None, address: str, at: float) -> None:
+        """Keep the last use of an API key. Does not block and does not raise."""
+        self._key_uses[key_id] = {
+            "credential_id": key_id,
+            "tenant_id": tenant_id or "",
+            "account_id": "",
+            "used_at": at,
+            "address": address,
+        }
+        self._wake()
 
     def flush(self) -> None:
         """Hand everything to the store now: before it stops, or once a second."""
@@ -94,11 +106,18 @@ class Records:
             attempts, self._sign_ins = list(self._sign_ins), deque()
             self._store.post(lambda connection: write_sign_ins(connection, attempts))
 
+        if self._key_uses:
+            uses, self._key_uses = self._key_uses, {}
+            self._store.post(lambda connection: write_key_uses(connection, uses))
+
     def _keep(self, waiting: deque[Any], record: object) -> None:
         if len(waiting) >= _MOST_WAITING:
             self._dropped += 1
             return
         waiting.append(record)
+        self._wake()
+
+    def _wake(self) -> None:
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_FLUSH_SECONDS, self.flush)
 
@@ -164,6 +183,12 @@ def write_sign_ins(connection: Connection, attempts: Sequence[SignIn]) -> None:
                 "address": attempt.address,
             },
         )
+
+
+def write_key_uses(connection: Connection, uses: Mapping[str, Mapping[str, Any]]) -> None:
+    """Mark API keys as used; `uses` are rows by key."""
+    for _, use in sorted(uses.items()):
+        connection.execute(_MARK_USED, use)
 
 
 _MARK_USED = sa.text(

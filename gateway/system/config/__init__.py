@@ -2,6 +2,7 @@
 
 from gateway.system.config.loading import DEFAULT_PATH, load
 from gateway.system.config.model import (
+    ApiConfig,
     AuthConfig,
     Config,
     ConfigError,
@@ -22,6 +23,7 @@ from gateway.system.toml_lines import Problem
 
 __all__ = [
     "DEFAULT_PATH",
+    "ApiConfig",
     "AuthConfig",
     "Config",
     "ConfigError",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator
 from dataclasses import fields
 
@@ -22,6 +23,14 @@ def _tls(config: Config) -> Iterator[tuple[Path, str]]:
     talks = "mail" in config.roles and (config.listen.submission or config.listen.submissions)
     if talks and config.tls is None:
         yield ("tls",), "submission needs a certificate; write [tls] with certificate and key"
+    serves = "control" in config.roles and any(not is_loopback(one) for one in config.listen.api)
+    if serves and config.tls is None:
+        yield ("tls",), "an API that others than this machine reach needs a certificate; write [tls]"
+
+
+def is_loopback(endpoint: Endpoint) -> bool:
+    """Whether only this machine reaches an address: the API speaks plain HTTP there, TLS elsewhere."""
+    return ipaddress.ip_address(endpoint.host).is_loopback
 
 
 def listeners(config: Config) -> Iterator[tuple[Path, Endpoint]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.system.config import values
-from gateway.system.config.model import AuthConfig, LimitsConfig
+from gateway.system.config.model import ApiConfig, AuthConfig, LimitsConfig
 from gateway.system.config.values import Kind
 
 REQUIRED = object()
@@ -45,6 +45,7 @@ TOP = (
 _ADDRESSES = values.many(values.endpoint())
 
 _MIB = 1024 * 1024
+_api = ApiConfig()
 _auth = AuthConfig()
 _limits = LimitsConfig()
 
@@ -72,6 +73,11 @@ SECTIONS: Mapping[str, tuple[Key, ...]] = {
         Key("allowed_recipients", values.many(values.recipient()), (), needs_restart=True),
     ),
     "dns": (Key("servers", values.many(values.endpoint(53)), (), needs_restart=True),),
+    "api": (
+        Key("socket", values.path(), needs_restart=True),
+        Key("requests_per_second", values.integer(1, 1 << 20), _api.requests_per_second, needs_restart=True),
+        Key("burst", values.integer(1, 1_000_000), _api.burst, needs_restart=True),
+    ),
     "auth": (
         Key("tries_per_connection", values.integer(1, 20), _auth.tries_per_connection),
         Key("hashing_threads", values.integer(1, 32), _auth.hashing_threads, needs_restart=True),

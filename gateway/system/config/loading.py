@@ -13,6 +13,7 @@ from typing import Any
 from gateway.system.config.agreement import disagreements
 from gateway.system.config.keys import LOCATION, REQUIRED, SECTIONS, TOP, Key
 from gateway.system.config.model import (
+    ApiConfig,
     AuthConfig,
     Config,
     ConfigError,
@@ -234,6 +235,7 @@ class _Reading:
             trial_zone=part["trial"]["zone"] or f"trial.{top['hostname']}",
             relay=RelayConfig(**part["relay"]),
             dns=DnsConfig(**part["dns"]),
+            api=ApiConfig(**part["api"]),
             auth=AuthConfig(**part["auth"]),
             limits=LimitsConfig(**part["limits"]),
             webhooks=WebhooksConfig(**part["webhooks"]),

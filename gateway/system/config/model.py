@@ -96,6 +96,15 @@ class DnsConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ApiConfig:
+    """The API: its Unix socket (None: `run/api.sock` in the state folder), and each key's rate over TCP."""
+
+    socket: Path | None = None
+    requests_per_second: int = 100
+    burst: int = 500
+
+
+@dataclass(frozen=True, slots=True)
 class AuthConfig:
     """How logins are checked."""
 
@@ -164,10 +173,16 @@ class Config:
     trial_zone: str
     relay: RelayConfig
     dns: DnsConfig
+    api: ApiConfig
     auth: AuthConfig
     limits: LimitsConfig
     webhooks: WebhooksConfig = WebhooksConfig()
     notices: NoticesConfig = NoticesConfig()
+
+    @property
+    def api_socket(self) -> Path:
+        """Where the API listens for users of this machine."""
+        return self.api.socket or self.state_dir / "run" / "api.sock"
 
     @property
     def default_location(self) -> str:

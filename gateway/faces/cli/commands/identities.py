@@ -9,7 +9,8 @@ import click
 
 from gateway.faces.cli.command import command
 from gateway.faces.cli.desk import Desk
-from gateway.faces.cli.output import EXIT_USAGE, CommandFailed, Printer, Row, plain
+from gateway.faces.cli.output import EXIT_USAGE, CommandFailed, Printer, Row
+from gateway.faces.rendering import plain
 
 ACCOUNT_COLUMNS = ("address", "status", "smtp", "imap", "aliases", "workspace_id", "grant_id")
 PASSWORD_COLUMNS = ("id", "label", "scopes", "created_at", "expires_at", "last_used_at", "last_used_address")

@@ -8,7 +8,8 @@ import click
 
 from gateway.faces.cli.command import command, confirm, yes_option
 from gateway.faces.cli.desk import Desk
-from gateway.faces.cli.output import CommandFailed, Printer, plain
+from gateway.faces.cli.output import CommandFailed, Printer
+from gateway.faces.rendering import plain
 
 QUEUE_COLUMNS = (
     "id",

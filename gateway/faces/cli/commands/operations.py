@@ -10,7 +10,8 @@ import click
 from gateway import __version__
 from gateway.faces.cli.command import command
 from gateway.faces.cli.desk import Desk
-from gateway.faces.cli.output import CommandFailed, Printer, plain
+from gateway.faces.cli.output import CommandFailed, Printer
+from gateway.faces.rendering import plain
 from gateway.system.secrets import MasterKey
 
 AUDIT_COLUMNS = ("number", "created_at", "actor_id", "operation", "resource_kind", "resource_id")

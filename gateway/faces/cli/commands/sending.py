@@ -11,7 +11,8 @@ import click
 from gateway.faces.cli.command import command, confirm, yes_option
 from gateway.faces.cli.commands.tenancy import environment_option
 from gateway.faces.cli.desk import Desk
-from gateway.faces.cli.output import Printer, plain
+from gateway.faces.cli.output import Printer
+from gateway.faces.rendering import plain
 
 DOMAIN_COLUMNS = ("name", "kind", "state", "environment", "tenant_id", "id")
 RECORD_COLUMNS = ("name", "type", "purpose", "state", "value")

@@ -7,9 +7,11 @@ from typing import Any
 import click
 
 from gateway.control.records import ENVIRONMENTS
+from gateway.faces.cli.client import at
 from gateway.faces.cli.command import command
 from gateway.faces.cli.desk import Desk
-from gateway.faces.cli.output import Printer, plain
+from gateway.faces.cli.output import Printer
+from gateway.faces.rendering import plain
 
 TENANT_COLUMNS = ("name", "plan", "status", "id", "created_at")
 WORKSPACE_COLUMNS = ("name", "environment", "policy", "location", "tenant_id", "is_default", "id")
@@ -38,20 +40,20 @@ def tenant() -> None:
 @environment_option
 def tenant_create(desk: Desk, printer: Printer, name: str, **options: Any) -> None:
     """Create a tenant, with a trial domain, its keys and a shard, ready to send."""
-    printer.one(plain(desk.services.tenants.create(desk.actor, name, **options)))
+    printer.one(desk.api.post("/v1/tenants", {"name": name, **options}))
 
 
 @command(tenant, "list")
 def tenant_list(desk: Desk, printer: Printer) -> None:
     """All tenants."""
-    printer.many(map(plain, desk.services.tenants.list(desk.actor)), TENANT_COLUMNS, "no tenants")
+    printer.many(desk.api.list("/v1/tenants", sort="name"), TENANT_COLUMNS, "no tenants")
 
 
 @command(tenant, "show")
 @click.argument("tenant")
 def tenant_show(desk: Desk, printer: Printer, tenant: str) -> None:
     """One tenant."""
-    printer.one(plain(desk.services.tenants.show(desk.actor, tenant)))
+    printer.one(desk.api.get(at("/v1/tenants/{}", tenant)))
 
 
 @command(tenant, "update")
@@ -63,24 +65,22 @@ def tenant_update(
     desk: Desk, printer: Printer, tenant: str, plan: str | None, name: str | None, contacts: tuple[str, ...]
 ) -> None:
     """Change a tenant's plan, name or contacts."""
-    changed = desk.services.tenants.update(
-        desk.actor, tenant, plan=plan, name=name, contacts=contacts or None
-    )
-    printer.one(plain(changed))
+    changes = {"plan": plan, "name": name, "contacts": contacts or None}
+    printer.one(desk.api.patch(at("/v1/tenants/{}", tenant), changes))
 
 
 @command(tenant, "suspend")
 @click.argument("tenant")
 def tenant_suspend(desk: Desk, printer: Printer, tenant: str) -> None:
     """Stop a tenant's logins, sessions and queue within a second."""
-    printer.one(plain(desk.services.tenants.suspend(desk.actor, tenant)))
+    printer.one(desk.api.post(at("/v1/tenants/{}/suspend", tenant)))
 
 
 @command(tenant, "resume")
 @click.argument("tenant")
 def tenant_resume(desk: Desk, printer: Printer, tenant: str) -> None:
     """Let a suspended tenant go on."""
-    printer.one(plain(desk.services.tenants.resume(desk.actor, tenant)))
+    printer.one(desk.api.post(at("/v1/tenants/{}/resume", tenant)))
 
 
 @click.group()

@@ -1,0 +1,87 @@
+"""The API's parts, and its service in the control process."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from gateway.app.desk import OpenedDesk
+from gateway.app.explain import explain
+from gateway.app.status import status_of
+from gateway.faces.api.application import build_app
+from gateway.faces.api.parts import ApiParts
+from gateway.faces.api.rates import Rates
+from gateway.faces.api.server import ApiServer, open_local
+from gateway.system.config import Config, Endpoint
+from gateway.system.config.agreement import is_loopback
+from gateway.system.tls import ServerTls
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from gateway.control.apikeys.service import KnownKey
+
+NoteUse = Callable[["KnownKey", str], None]
+
+
+def api_parts(desk: OpenedDesk, note_use: NoteUse) -> ApiParts:
+    """What the operations work with."""
+    ground = desk.ground
+    config = ground.config.api
+    return ApiParts(
+        services=desk.services,
+        queue=desk.queue,
+        clock=ground.clock,
+        ids=ground.ids,
+        rates=Rates(ground.clock, config.requests_per_second, config.burst),
+        note_use=note_use,
+        explain=lambda *arguments, **options: explain(desk, *arguments, **options),
+        status=lambda actor: status_of(desk, actor),
+    )
+
+
+def local_app(desk: OpenedDesk) -> FastAPI:
+    """The application for one command, while nothing serves: nobody has a key there."""
+    return build_app(api_parts(desk, lambda _, __: None))
+
+
+class ApiService:
+    """The API's servers: on the Unix socket, and on the configured addresses."""
+
+    def __init__(self, desk: OpenedDesk, note_use: NoteUse) -> None:
+        self._config = desk.ground.config
+        self._app = build_app(api_parts(desk, note_use))
+        self._tls: ServerTls | None = None
+        self._servers: list[ApiServer] = []
+
+    def start(self, sockets: Mapping[str, Sequence[socket.socket]]) -> None:
+        """Begin to serve; `sockets` as the supervisor opened them. Raises OSError, TlsError."""
+        local = [open_local(self._config.api_socket)]
+        listeners = list(sockets.get("api", ()))
+        outside = [one for one in listeners if not _is_loopback(one)]
+        local += [one for one in listeners if one not in outside]
+        self._servers.append(ApiServer(self._app, local))
+        if outside and self._config.tls is not None:
+            self._tls = ServerTls(self._config.tls)
+            self._servers.append(ApiServer(self._app, outside, self._tls.context))
+        for server in self._servers:
+            server.start()
+
+    def reload(self, config: Config) -> None:
+        """Take a new certificate. Raises TlsError, and keeps the old one then."""
+        if self._tls is not None and config.tls is not None:
+            self._tls.reload(config.tls)
+
+    async def stop(self) -> None:
+        """Answer what has begun, then end."""
+        with contextlib.suppress(FileNotFoundError):
+            self._config.api_socket.unlink()
+        for server in self._servers:
+            await server.stop()
+
+
+def _is_loopback(listener: socket.socket) -> bool:
+    host, port = listener.getsockname()[:2]
+    return is_loopback(Endpoint(f"[{host}]:{port}" if ":" in host else f"{host}:{port}"))

@@ -1,0 +1,105 @@
+"""The control process: the API, and periodic jobs in a thread of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import threading
+from typing import TYPE_CHECKING
+
+import structlog
+import uvloop
+
+from gateway.app.api import ApiService
+from gateway.app.desk import OpenedDesk
+from gateway.app.following import event_work
+from gateway.app.maintenance import jobs
+from gateway.app.parts import Ground, opened
+from gateway.jobs import JobRunner
+from gateway.outgoing.queue import QueueStore
+from gateway.outgoing.queue.records import Records
+from gateway.system.config import ConfigError, load
+from gateway.system.log import configure
+from gateway.system.tls import TlsError
+
+if TYPE_CHECKING:
+    from gateway.control.apikeys.service import KnownKey
+    from gateway.supervisor import ChildContext
+
+CONTROL = "control"
+
+
+def run_control(context: ChildContext) -> int:
+    """The entry of the control process; its exit status."""
+    configure(level=context.config.log_level, process=context.name)
+    with opened(context.config) as ground:
+        return uvloop.run(ControlProcess(ground, context).run())
+
+
+class ControlProcess:
+    """The parts of the control process, started and stopped in order."""
+
+    def __init__(self, ground: Ground, context: ChildContext) -> None:
+        self._ground = ground
+        self._context = context
+        self._stores: dict[str, QueueStore] = {}
+
+    async def run(self) -> int:
+        """Serve until SIGTERM."""
+        loop = asyncio.get_running_loop()
+        stop, reload = asyncio.Event(), asyncio.Event()
+        self._context.attach(loop, on_drain=stop.set, on_reload=reload.set)
+        async with contextlib.AsyncExitStack() as stack:
+            await self._open_stores(stack)
+            api = self._start_api(stack)
+            reloading = loop.create_task(self._reload_when(reload, api))
+            stack.callback(reloading.cancel)
+            runner = JobRunner(jobs(self._ground, self._stores, loop), self._ground.clock)
+            thread = threading.Thread(target=runner.run, name="jobs")
+            thread.start()
+            following = asyncio.gather(*(work.run(stop) for work in event_work(self._ground)))
+            self._context.ready()
+            await stop.wait()
+            await following
+            runner.stop()
+            await loop.run_in_executor(None, thread.join)
+        return 0
+
+    async def _open_stores(self, stack: contextlib.AsyncExitStack) -> None:
+        ground = self._ground
+        for name, database in ground.locations.items():
+            store = QueueStore(
+                database,
+                ground.blobs(name),
+                name,
+                self._context.incarnation,
+                ground.clock,
+                node=ground.config.node,
+            )
+            await store.start()
+            stack.push_async_callback(store.stop)
+            self._stores[name] = store
+
+    def _start_api(self, stack: contextlib.AsyncExitStack) -> ApiService:
+        records = Records(self._stores[self._ground.config.default_location])
+        stack.callback(records.flush)
+
+        def note_use(key: KnownKey, address: str) -> None:
+            records.key_use(key.id, key.tenant_id, address, self._ground.clock.now())
+
+        api = ApiService(OpenedDesk.over(self._ground), note_use)
+        api.start(self._context.sockets)
+        stack.push_async_callback(api.stop)
+        return api
+
+    async def _reload_when(self, asked: asyncio.Event, api: ApiService) -> None:
+        log = structlog.get_logger("gateway.app")
+        while True:
+            await asked.wait()
+            asked.clear()
+            try:
+                api.reload(load(self._ground.config.path, os.environ))
+            except (ConfigError, TlsError) as error:
+                log.error("reload_refused", reason=str(error))
+            self._context.reloaded()

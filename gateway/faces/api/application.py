@@ -1,0 +1,45 @@
+"""The API put together: routes, errors, headers, and its own description."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from gateway import __version__
+from gateway.faces.api.envelope import Envelope
+from gateway.faces.api.models import Problem
+from gateway.faces.api.parts import ApiParts
+from gateway.faces.api.problems import add_handlers
+from gateway.faces.api.routes import ROOMS
+
+PREFIX = "/v1"
+_ABOUT = (
+    "Everything that Gatepost's command line does. Errors are problem documents (RFC 9457) whose `fix` names "
+    "the next call. Lists come in pages; `next_cursor` continues them. What a key may not see is 404."
+)
+
+
+def build_app(parts: ApiParts) -> FastAPI:
+    """The ASGI application over `parts`."""
+    app = FastAPI(title="Gatepost", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.parts = parts
+    for room in ROOMS:
+        app.include_router(room.api, prefix=PREFIX)
+    add_handlers(app)
+    app.add_middleware(Envelope)
+    app.add_api_route("/openapi.json", lambda: schema(app), include_in_schema=False)
+    return app
+
+
+def schema(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI 3.1 document; made once for an application."""
+    if app.openapi_schema is None:
+        document = get_openapi(title=app.title, version=app.version, description=_ABOUT, routes=app.routes)
+        parts = document.setdefault("components", {})
+        parts.setdefault("schemas", {})["Problem"] = Problem.model_json_schema()
+        parts["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+        document["security"] = [{"key": []}]
+        app.openapi_schema = document
+    return app.openapi_schema

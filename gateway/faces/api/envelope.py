@@ -1,0 +1,68 @@
+"""What surrounds every request: a bound on its size before, headers about it after."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from starlette.datastructures import MutableHeaders
+
+from gateway.faces.api.problems import problem
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+BODY_OCTETS = 64 * 1024 * 1024
+"""Octets of a request: a message of the largest size in base64, with room for the rest."""
+
+
+class TooLarge(Exception):
+    """The body is over the bound."""
+
+
+class Envelope:
+    """Middleware around the application."""
+
+    def __init__(self, app: Application) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        scope.setdefault("state", {})
+        seen = 0
+
+        async def bounded() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > BODY_OCTETS:
+                raise TooLarge
+            return message
+
+        async def headed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                _add_headers(scope, MutableHeaders(scope=message))
+            await send(message)
+
+        try:
+            await self._app(scope, bounded, headed)
+        except TooLarge:
+            detail = f"The request is larger than {BODY_OCTETS} octets."
+            refusal = problem(413, "too-large", detail, "Send less at once.")
+            await refusal(scope, receive, send)
+
+
+def _add_headers(scope: Scope, headers: MutableHeaders) -> None:
+    state = scope["state"]
+    headers["Cache-Control"] = "no-store"
+    headers["X-Content-Type-Options"] = "nosniff"
+    if "request_id" in state:
+        headers["X-Request-Id"] = state["request_id"]
+    if "allowance" in state:
+        headers.update(state["allowance"].headers())

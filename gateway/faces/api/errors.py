@@ -1,0 +1,45 @@
+"""What only this face answers: the caller is not known, asks too much, or asks on stale knowledge."""
+
+from __future__ import annotations
+
+from gateway.control.errors import ServiceError
+
+
+class Unauthenticated(ServiceError):
+    """No API key, or none that is valid."""
+
+    status = 401
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(
+            "unauthenticated",
+            detail,
+            "Send `Authorization: Bearer KEY`; `gatepost api-key create NAME` makes one.",
+        )
+
+
+class PreconditionFailed(ServiceError):
+    """`If-Match` does not hold: somebody changed the thing meanwhile."""
+
+    status = 412
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            "changed-meanwhile",
+            f"{path} was changed since you read it.",
+            "Read it again, apply your change to what it is now, and send its new ETag.",
+        )
+
+
+class TooManyRequests(ServiceError):
+    """A caller's rate is used up; `retry_after` in seconds."""
+
+    status = 429
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__(
+            "too-many-requests",
+            "This caller sends more requests than its rate allows.",
+            f"Try again in {max(1, round(retry_after))} s; RateLimit headers tell how much is left.",
+        )
+        self.retry_after = retry_after

@@ -1,0 +1,99 @@
+"""Pydantic models: of requests by hand (unknown fields refused by name), of replies from the views."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_model
+
+from gateway.faces.rendering import is_time
+
+Text = Annotated[str, StringConstraints(max_length=1_000)]
+"""A word or a line of a request. Services say what is wrong with it; the length guards them."""
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+ClientId = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Metadata = Annotated[dict[Name, Text], Field(max_length=50)]
+
+
+class Request(BaseModel):
+    """The body of a request: a field that is not known is a mistake, never ignored."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=False)
+
+    def given(self) -> dict[str, Any]:
+        """The fields that the caller sent, as keywords for a service."""
+        return {name: getattr(self, name) for name in self.model_fields_set}
+
+
+class Problem(BaseModel):
+    """An error (RFC 9457): what happened (`detail`), its stable name (`code`), what to do next (`fix`)."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    fix: str
+
+
+@cache
+def model_of(view: Any) -> type[BaseModel]:
+    """The model of a view (a frozen dataclass), with times as RFC 3339 text."""
+    hints = typing.get_type_hints(view)
+    fields: dict[str, Any] = {
+        field.name: (_shown_type(hints[field.name], field.name), ...) for field in dataclasses.fields(view)
+    }
+    return create_model(view.__name__.removesuffix("View"), __doc__=view.__doc__, **fields)
+
+
+def with_fields(model: type[BaseModel], name: str, **more: Any) -> type[BaseModel]:
+    """The model with more fields, all of them always there."""
+    fields: dict[str, Any] = {one: (hint, ...) for one, hint in more.items()}
+    return create_model(name, __base__=model, __doc__=model.__doc__, **fields)
+
+
+def seconds(moment: datetime | None) -> float | None:
+    """A time of a request in seconds since 1970; one without a zone is UTC."""
+    if moment is None:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+@cache
+def page_of(view: Any) -> type[BaseModel]:
+    """The model of a page of views, or of what a model shows."""
+    item: Any = view if issubclass(view, BaseModel) else model_of(view)
+    return create_model(
+        view.__name__.removesuffix("View") + "Page",
+        __doc__="One page of a list. `next_cursor` continues it; null: that was all.",
+        items=(list[item], ...),
+        next_cursor=(str | None, ...),
+    )
+
+
+def _shown_type(hint: Any, name: str) -> Any:
+    if dataclasses.is_dataclass(hint):
+        return model_of(typing.cast("type", hint))
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        shown: Any = _shown_type(arguments[0], name)
+        for argument in arguments[1:]:
+            shown = shown | _shown_type(argument, name)
+        return shown
+    if origin in (tuple, list, set, frozenset) or (
+        origin is not None and issubclass(origin, typing.Sequence | set) and origin is not str
+    ):
+        return list[_shown_type(arguments[0], "")]  # type: ignore[misc]
+    if origin is not None and origin is not typing.Literal and issubclass(origin, Mapping):
+        return dict[str, _shown_type(arguments[1], "")]  # type: ignore[misc]
+    if hint in (float, int) and is_time(name):
+        return datetime
+    return hint

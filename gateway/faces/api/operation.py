@@ -1,0 +1,140 @@
+"""How every operation is declared: its path, its command, its right, and what it shows.
+
+    @operation(api, "GET", "/tenants/{tenant}", cli="tenant show", shows=TenantView)
+    def show_tenant(call: Caller, tenant: str) -> TenantView:
+        return call.services.tenants.show(call.actor, tenant)
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel
+
+from gateway.control.paging import Page
+from gateway.control.records import Right
+from gateway.faces.api.etags import etag
+from gateway.faces.api.models import model_of, page_of
+from gateway.faces.rendering import plain
+
+if TYPE_CHECKING:
+    from gateway.control.records import Actor
+    from gateway.control.services import ControlServices
+
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+Handler = TypeVar("Handler", bound=Callable[..., Any])
+Current = Callable[["ControlServices", "Actor", Mapping[str, str]], Any]
+"""Shows a resource inside a transaction, by the path's parameters: what `If-Match` is compared with."""
+
+_ERRORS = (400, 401, 403, 404, 405, 409, 412, 413, 415, 422, 429, 500, 503)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a call must fulfil. `support`: the right of that name will do too. `once`: takes a key."""
+
+    cli: str
+    right: Right
+    support: bool
+    once: bool
+    current: Current | None
+
+
+def facts_of(endpoint: Any) -> Facts:
+    """What `operation` noted of a route's endpoint."""
+    facts: Facts = endpoint.facts
+    return facts
+
+
+def operation(
+    api: APIRouter,
+    method: Method,
+    path: str,
+    *,
+    cli: str,
+    right: Right | None = None,
+    shows: type | None = None,
+    many: bool = False,
+    status: int = 200,
+    support: bool = False,
+    current: Current | None = None,
+) -> Callable[[Handler], Handler]:
+    """Register a handler that returns a view, a Page of views (`many`), or a Response.
+
+    `right`: "read" for GET, else "write". `shows`: the view's dataclass, or a Pydantic model. A handler
+    runs in a thread: it may block.
+    """
+    facts = Facts(cli, right or ("read" if method == "GET" else "write"), support, method == "POST", current)
+
+    def register(handler: Handler) -> Handler:
+        @functools.wraps(handler)
+        def run(*arguments: Any, **keywords: Any) -> Response:
+            return _response(handler(*arguments, **keywords), status)
+
+        run.facts = facts  # type: ignore[attr-defined]
+        api.add_api_route(
+            path,
+            run,
+            methods=[method],
+            status_code=status,
+            operation_id=cli.replace(" ", "-"),
+            response_model=None,
+            responses=_responses(shows, many, status),
+            openapi_extra=_described(facts),
+        )
+        return handler
+
+    return register
+
+
+def _response(result: Any, status: int) -> Response:
+    if isinstance(result, Response):
+        return result
+    if result is None:
+        return Response(status_code=204)
+    if isinstance(result, Page):
+        return JSONResponse({"items": plain(result.items), "next_cursor": result.cursor}, status)
+    if isinstance(result, list | tuple):
+        return JSONResponse({"items": plain(result), "next_cursor": None}, status)
+    return JSONResponse(plain(result), status, headers={"ETag": etag(result)})
+
+
+def _responses(shows: type | None, many: bool, status: int) -> dict[int | str, dict[str, Any]]:
+    problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    described: dict[int | str, dict[str, Any]] = {
+        code: {"description": "Refused", "content": problem} for code in _ERRORS
+    }
+    if shows is not None:
+        is_model = issubclass(shows, BaseModel)
+        one = shows if is_model else model_of(shows)
+        described[status] = {"model": page_of(shows) if many else one, "description": "Done"}
+    return described
+
+
+def _described(facts: Facts) -> dict[str, Any]:
+    """What OpenAPI says of the operation beside its parameters."""
+    headers = []
+    if facts.once:
+        headers.append(_header("Idempotency-Key", "Within 24 h the same request gives the first result."))
+    if facts.current is not None:
+        headers.append(_header("If-Match", "Change it only if its ETag is still this one."))
+    return {
+        "x-gatepost-cli": facts.cli,
+        "x-gatepost-right": facts.right,
+        **({"parameters": headers} if headers else {}),
+    }
+
+
+def _header(name: str, description: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "in": "header",
+        "required": False,
+        "description": description,
+        "schema": {"type": "string", "minLength": 1, "maxLength": 200},
+    }

@@ -1,0 +1,29 @@
+"""What the API is given by the composition root."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gateway.control.apikeys.service import KnownKey
+    from gateway.control.services import ControlServices
+    from gateway.faces.api.rates import Rates
+    from gateway.outgoing.queue import QueueService
+    from gateway.system.clock import Clock
+    from gateway.system.ids import IdSource
+
+
+@dataclass(frozen=True, slots=True)
+class ApiParts:
+    """The services behind the operations. `note_use(key, address)` remembers a key's last use."""
+
+    services: ControlServices
+    queue: QueueService
+    clock: Clock
+    ids: IdSource
+    rates: Rates
+    note_use: Callable[[KnownKey, str], None]
+    explain: Callable[..., Any]
+    status: Callable[..., Any]

@@ -1,0 +1,7 @@
+"""The operations, a file a resource. Each has a router called `api`."""
+
+from __future__ import annotations
+
+from gateway.faces.api.routes import apikeys, tenants
+
+ROOMS = (apikeys, tenants)

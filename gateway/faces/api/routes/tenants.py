@@ -1,0 +1,91 @@
+"""`/v1/tenants`: customer organisations."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+
+from gateway.control.paging import Page, PageQuery
+from gateway.control.records import Environment
+from gateway.control.tenants.view import TenantView
+from gateway.faces.api.caller import Caller
+from gateway.faces.api.listing import paging
+from gateway.faces.api.models import ClientId, Metadata, Name, Request, Text
+from gateway.faces.api.operation import operation
+
+api = APIRouter(tags=["tenants"])
+
+
+class TenantCreate(Request):
+    """A new customer organisation: it gets a trial domain, its key and a shard at once."""
+
+    name: Name
+    plan: Name | None = None
+    environment: Environment = "production"
+    contacts: tuple[Text, ...] = ()
+    client_id: ClientId | None = None
+    metadata: Metadata | None = None
+
+
+class TenantUpdate(Request):
+    """What is to change (JSON merge patch, RFC 7396); what is absent stays."""
+
+    name: Name | None = None
+    plan: Name | None = None
+    contacts: list[Text] | None = None
+    metadata: Metadata | None = None
+
+
+class Reason(Request):
+    """Why, for the audit."""
+
+    reason: Text | None = None
+
+
+@operation(api, "POST", "/tenants", cli="tenant create", shows=TenantView, status=201)
+def create_tenant(call: Caller, body: TenantCreate) -> TenantView:
+    """Make a tenant that can send at once."""
+    return call.services.tenants.create(call.actor, **body.given())
+
+
+@operation(api, "GET", "/tenants", cli="tenant list", shows=TenantView, many=True)
+def list_tenants(
+    call: Caller,
+    page: Annotated[
+        PageQuery, Depends(paging("status", "plan", "client_id", sorts=("created_at", "name")))
+    ],
+) -> Page[TenantView]:
+    """Tenants, the platform among them."""
+    return call.services.tenants.page(call.actor, page)
+
+
+@operation(api, "GET", "/tenants/{tenant}", cli="tenant show", shows=TenantView)
+def show_tenant(call: Caller, tenant: str) -> TenantView:
+    """One tenant, by name or id."""
+    return call.services.tenants.show(call.actor, tenant)
+
+
+@operation(
+    api,
+    "PATCH",
+    "/tenants/{tenant}",
+    cli="tenant update",
+    shows=TenantView,
+    current=lambda services, actor, path: services.tenants.show(actor, path["tenant"]),
+)
+def update_tenant(call: Caller, tenant: str, body: TenantUpdate) -> TenantView:
+    """Change a tenant's plan, name, contacts or metadata."""
+    return call.services.tenants.update(call.actor, tenant, **body.given())
+
+
+@operation(api, "POST", "/tenants/{tenant}/suspend", cli="tenant suspend", shows=TenantView)
+def suspend_tenant(call: Caller, tenant: str, body: Reason | None = None) -> TenantView:
+    """Stop a tenant's logins, sessions and queue within a second."""
+    return call.services.tenants.suspend(call.actor, tenant, reason=body.reason if body else None)
+
+
+@operation(api, "POST", "/tenants/{tenant}/resume", cli="tenant resume", shows=TenantView)
+def resume_tenant(call: Caller, tenant: str) -> TenantView:
+    """Let a suspended tenant go on."""
+    return call.services.tenants.resume(call.actor, tenant)

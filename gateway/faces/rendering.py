@@ -1,0 +1,36 @@
+"""How both faces show values as JSON: views as objects, times in RFC 3339, sets sorted."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+
+def is_time(key: str) -> bool:
+    """Whether a field of this name holds a time in seconds since 1970."""
+    return key == "at" or key.endswith("_at")
+
+
+def iso(seconds: float) -> str:
+    """Seconds since 1970 as `2026-11-23T20:41:07Z`."""
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def plain(value: Any, key: str = "") -> Any:
+    """A value as JSON has it: dataclasses as objects, sets sorted, `…_at` numbers as RFC 3339."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {
+            field.name: plain(getattr(value, field.name), field.name) for field in dataclasses.fields(value)
+        }
+    if isinstance(value, Mapping):
+        return {str(name): plain(item, str(name)) for name, item in value.items()}
+    if isinstance(value, set | frozenset):
+        return sorted(plain(item) for item in value)
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, int | float) and not isinstance(value, bool) and is_time(key):
+        return iso(value)
+    return value
