@@ -123,7 +123,7 @@ class _Builder:
         return ControlServices(
             writes=writes,
             installation=self.installation,
-            tenants=TenantService(writes, domains, shards, keys, gate),
+            tenants=TenantService(writes, domains, shards, keys),
             workspaces=WorkspaceService(writes, gate, settings),
             policies=PolicyService(writes, settings.locations),
             plans=PlanService(writes),

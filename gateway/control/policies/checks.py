@@ -55,7 +55,7 @@ def problems_of(
     problems = list(_wrong_parents(tree, after))
     problems.extend(_unknown_locations(tree, locations))
     if not problems:
-        problems.extend(_above_plans(tree, after, workspaces))
+        problems.extend(_above_plans(tree, before, after, workspaces))
     return tuple(sorted(set(problems), key=lambda problem: (problem.file, problem.line, problem.key)))
 
 
@@ -101,7 +101,10 @@ def _unknown_locations(tree: DocumentTree, locations: frozenset[str] | None) -> 
             yield tree.places[document.source].problem(("residency", "location"), message)
 
 
-def _above_plans(tree: DocumentTree, after: PolicySet, workspaces: Workspaces) -> Iterator[Problem]:
+def _above_plans(
+    tree: DocumentTree, before: PolicySet, after: PolicySet, workspaces: Workspaces
+) -> Iterator[Problem]:
+    """New excesses. Those of a tenant that was put on a smaller plan are known, and bound by the plan."""
     changed = {document.source for document in tree.documents}
     for one in workspaces:
         try:
@@ -111,8 +114,17 @@ def _above_plans(tree: DocumentTree, after: PolicySet, workspaces: Workspaces) -
             continue  # not this document's fault, and without it nobody can sign in there
         if not _sources(chains) & changed:
             continue
+        known = _known_excesses(before, one)
         for excess in excesses:
-            yield _problem_of(tree, excess, one)
+            if excess not in known:
+                yield _problem_of(tree, excess, one)
+
+
+def _known_excesses(before: PolicySet, one: OwnedWorkspace) -> tuple[Excess, ...]:
+    try:
+        return before.above_plan(one.policy, one.plan)
+    except UnknownDocument:
+        return ()
 
 
 def _problem_of(tree: DocumentTree, excess: Excess, one: OwnedWorkspace) -> Problem:
@@ -127,13 +139,14 @@ def _problem_of(tree: DocumentTree, excess: Excess, one: OwnedWorkspace) -> Prob
 
 
 def _said(excess: Excess) -> str:
-    mine, ceiling = _shown(excess.key, excess.policy), _shown(excess.key, excess.plan)
+    mine, ceiling = shown_limit(excess.key, excess.policy), shown_limit(excess.key, excess.plan)
     return (
         f"{excess.key}: {mine} ({excess.policy.source}) is above the plan's {ceiling} ({excess.plan.source})"
     )
 
 
-def _shown(name: str, limit: Limit) -> str:
+def shown_limit(name: str, limit: Limit) -> str:
+    """A limit's value as documents write it; `name` is its dotted key."""
     key = key_of(name)
     assert key is not None, "limits come from the table of keys"
     return key.reader.show(limit.value)

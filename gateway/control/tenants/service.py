@@ -30,12 +30,11 @@ from gateway.control.recording import record
 from gateway.control.records import ENVIRONMENTS, Actor, Environment
 from gateway.control.shards.service import ShardService
 from gateway.control.tenants.find import find_tenant
+from gateway.control.tenants.fitting import PlanPreview, preview_plan
 from gateway.control.tenants.model import STATUSES, TenantRow
 from gateway.control.tenants.view import LISTING, TenantView, tenant_view, tenant_views
 from gateway.control.transaction import ControlChange, ControlWrites
 from gateway.control.visibility import visible
-from gateway.control.workspaces.model import WorkspaceRow
-from gateway.control.workspaces.rules import PolicyRules
 from gateway.mail.address import AddressError, parse_mailbox
 
 _LONGEST_SLUG = 40
@@ -52,7 +51,6 @@ class TenantService:
         domains: DomainService,
         shards: ShardService,
         keys: KeyService,
-        policies: PolicyRules,
         *,
         default_plan: str = "standard",
         shard_label: str = "s1.mail",
@@ -61,7 +59,6 @@ class TenantService:
         self._domains = domains
         self._shards = shards
         self._keys = keys
-        self._policies = policies
         self._default_plan = default_plan
         self._shard_label = shard_label
 
@@ -109,7 +106,9 @@ class TenantService:
     ) -> TenantView:
         """Change what is given, leave what is None; the trial name stays.
 
-        `notices`: whether the contacts are written to. Raises NotFound, Invalid, Conflict, Forbidden.
+        `notices`: whether the contacts are written to. Another plan holds within a second. What does not fit
+        a smaller one stays, under the plan's limits: the result lists it. Raises NotFound, Invalid, Conflict,
+        Forbidden.
         """
         clean = clean_name(name, "tenant") if name is not None else None
         if plan is not None:
@@ -123,7 +122,7 @@ class TenantService:
             if clean is not None:
                 row.name, row.name_key = clean, name_key(clean)
             if plan is not None:
-                self._set_plan(change.session, row, find_plan(change.session, plan))
+                row.plan_id = find_plan(change.session, plan).id
             if contacts is not None:
                 row.contacts = clean_contacts(contacts)
             row.notices = row.notices if notices is None else notices
@@ -131,6 +130,12 @@ class TenantService:
             if metadata is not None:
                 row.metadata_ = clean_metadata(metadata)
             return self._audited(change, "tenant.update", before, row)
+
+    def preview_plan(self, actor: Actor, reference: str, plan: str) -> PlanPreview:
+        """What another plan would change for a tenant; nothing is changed. Raises NotFound."""
+        with self._writes.view() as session:
+            row = find_tenant(session, actor, reference)
+            return preview_plan(session, row, find_plan(session, plan))
 
     def move(
         self,
@@ -212,12 +217,6 @@ class TenantService:
         change.add(row)
         change.changed("tenant", row.id, tenant_id=row.id)
         return row
-
-    def _set_plan(self, session: Session, row: TenantRow, plan: PlanRow) -> None:
-        """Put a tenant on a plan that none of its own workspaces exceeds. Raises Conflict."""
-        for workspace in session.scalars(sa.select(WorkspaceRow).where(WorkspaceRow.owner == row.id)):
-            self._policies.check_workspace(session, workspace.policy, plan.name, workspace.name)
-        row.plan_id = plan.id
 
     def _move(
         self, actor: Actor, reference: str, operation: str, status: str, allowed: str, reason: str | None

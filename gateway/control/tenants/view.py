@@ -15,6 +15,7 @@ from gateway.control.paging import Listing
 from gateway.control.plans.model import PlanRow
 from gateway.control.plans.service import find_plan
 from gateway.control.shards.model import ShardRow
+from gateway.control.tenants.fitting import Misfit, misfits
 from gateway.control.tenants.model import STATUSES, TenantRow
 
 
@@ -22,6 +23,7 @@ from gateway.control.tenants.model import STATUSES, TenantRow
 class TenantView:
     """A tenant with the names of its domains and shards. `tenant_id` is its own id.
 
+    `no_longer_fits` is what stands above its plan since it was put on a smaller one: the plan's limits hold.
     `purge_at` is set while it is being deleted; `notices` says whether its contacts are written to.
     """
 
@@ -37,6 +39,7 @@ class TenantView:
     notices: bool
     domains: tuple[str, ...]
     shards: tuple[str, ...]
+    no_longer_fits: tuple[Misfit, ...]
     purge_at: float | None
     client_id: str | None
     metadata: dict[str, str]
@@ -55,7 +58,11 @@ def tenant_views(session: Session, rows: Sequence[TenantRow]) -> list[TenantView
     plan_names = sa.select(PlanRow.id, PlanRow.name).where(PlanRow.id.in_({row.plan_id for row in rows}))
     plans: dict[str, str] = dict(session.execute(plan_names).all())
     domains, shards = _names(session, DomainRow, ids), _names(session, ShardRow, ids)
-    return [_view(row, plans[row.plan_id], domains.get(row.id, []), shards.get(row.id, [])) for row in rows]
+    above = misfits(session, {row.id: plans[row.plan_id] for row in rows})
+    return [
+        _view(row, plans[row.plan_id], domains.get(row.id, []), shards.get(row.id, []), above[row.id])
+        for row in rows
+    ]
 
 
 def _names(session: Session, table: Any, tenant_ids: Sequence[str]) -> dict[str, list[str]]:
@@ -66,7 +73,9 @@ def _names(session: Session, table: Any, tenant_ids: Sequence[str]) -> dict[str,
     return names
 
 
-def _view(row: TenantRow, plan: str, domains: Sequence[str], shards: Sequence[str]) -> TenantView:
+def _view(
+    row: TenantRow, plan: str, domains: Sequence[str], shards: Sequence[str], above: tuple[Misfit, ...]
+) -> TenantView:
     return TenantView(
         id=row.id,
         name=row.name,
@@ -80,6 +89,7 @@ def _view(row: TenantRow, plan: str, domains: Sequence[str], shards: Sequence[st
         notices=row.notices,
         domains=tuple(domains),
         shards=tuple(shards),
+        no_longer_fits=above,
         purge_at=row.purge_at,
         client_id=row.client_id,
         metadata=dict(row.metadata_),

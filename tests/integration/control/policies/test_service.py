@@ -173,6 +173,22 @@ def test_own_workspace_above_the_plan(control_services: ControlServices, write: 
         )
 
 
+def test_what_a_smaller_plan_bound_already_stops_no_other_change(
+    control_services: ControlServices, write: Write
+) -> None:
+    folder = write(mine="[limits.account]\nmessages_per_day = 500\nmessages_per_hour = 5\n")
+    control_services.policies.apply(OPERATOR, folder)
+    control_services.tenants.create(OPERATOR, "acme")
+    control_services.workspaces.create(OPERATOR, "main", tenant="acme", policy="mine")
+    control_services.tenants.update(OPERATOR, "acme", plan="trial")
+    write(mine="# lower\n[limits.account]\nmessages_per_day = 500\nmessages_per_hour = 4\n")
+    control_services.policies.apply(OPERATOR, folder)
+    assert control_services.policies.show(OPERATOR, "mine").version == 2
+    write(mine="[limits.account]\nmessages_per_day = 501\nmessages_per_hour = 4\n")
+    with pytest.raises(InvalidDocuments, match="messages_per_day: 501"):
+        control_services.policies.apply(OPERATOR, folder)
+
+
 def test_shared_workspace_may_be_above_plans(control_services: ControlServices, write: Write) -> None:
     """There the smaller holds, worked out for each tenant."""
     control_services.policies.apply(OPERATOR, write(mine="[limits.account]\nmessages_per_day = 5000\n"))

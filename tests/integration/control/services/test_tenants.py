@@ -75,12 +75,47 @@ def test_plans(control_services: ControlServices) -> None:
     assert {plan.name for plan in control_services.plans.list(OPERATOR)} >= {"trial", "free", "standard"}
 
 
-def test_a_plan_that_its_own_workspaces_exceed_is_refused(control_services: ControlServices) -> None:
+def test_what_does_not_fit_a_smaller_plan_is_listed_and_stays(control_services: ControlServices) -> None:
+    control_services.tenants.create(OPERATOR, "acme")
+    control_services.domains.add(OPERATOR, "acme.test", tenant="acme")
+    control_services.workspaces.create(OPERATOR, "main", tenant="acme", policy="bulk")
+    control_services.accounts.create(OPERATOR, "bob@acme.test", tenant="acme", workspace="main")
+    preview = control_services.tenants.preview_plan(OPERATOR, "acme", "trial")
+    assert (preview.from_plan, preview.to_plan) == ("standard", "trial")
+    assert {one.name for one in preview.no_longer_fits} == {"main"}
+    assert "limits.recipients_per_message" in {one.key for one in preview.no_longer_fits}
+    ((effect),) = preview.workspaces
+    assert (effect.workspace, effect.accounts) == ("main", 1)
+    bound = {one.key: one.after_source for one in effect.changes}
+    assert bound["limits.tenant.messages_per_day"] == "plan trial"
+    assert control_services.tenants.show(OPERATOR, "acme").no_longer_fits == ()
+
+    changed = control_services.tenants.update(OPERATOR, "acme", plan="trial")
+    assert (changed.plan, changed.no_longer_fits) == ("trial", preview.no_longer_fits)
+    assert control_services.tenants.show(OPERATOR, "acme") == changed
+    assert control_services.workspaces.show(OPERATOR, "main").policy == "bulk"
+    back = control_services.tenants.update(OPERATOR, "acme", plan="standard")
+    assert back.no_longer_fits == ()
+
+
+def test_a_smaller_plan_stops_growth(control_services: ControlServices) -> None:
     control_services.tenants.create(OPERATOR, "acme")
     control_services.workspaces.create(OPERATOR, "main", tenant="acme", policy="bulk")
+    control_services.tenants.update(OPERATOR, "acme", plan="trial")
+    control_services.workspaces.update(OPERATOR, "main", metadata={"still": "works"})
     with pytest.raises(Conflict, match="plan trial"):
-        control_services.tenants.update(OPERATOR, "acme", plan="trial")
-    assert control_services.tenants.show(OPERATOR, "acme").plan == "standard"
+        control_services.workspaces.create(OPERATOR, "more", tenant="acme", policy="bulk")
+    with pytest.raises(Conflict, match="plan trial"):
+        control_services.workspaces.update(OPERATOR, "main", policy="bulk")
+
+
+def test_a_shard_on_an_address_of_another_plan_is_listed(control_services: ControlServices) -> None:
+    control_services.sources.create(
+        OPERATOR, helo="vip.gatepost.test", ipv4="192.0.2.9", plans=["standard"], pool="vip"
+    )
+    tenant = control_services.tenants.create(OPERATOR, "acme")
+    ((misfit),) = control_services.tenants.update(OPERATOR, "acme", plan="free").no_longer_fits
+    assert (misfit.kind, misfit.name, misfit.value) == ("shard", tenant.shards[0], "vip.gatepost.test")
 
 
 def test_another_tenant_is_as_if_not_there(control_services: ControlServices) -> None:
