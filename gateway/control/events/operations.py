@@ -29,6 +29,8 @@ _PASSWORDS = MappingProxyType(
     }
 )
 
+_MADE = (".create", ".add", ".add-trial")
+
 _TYPES = frozenset(one.value for one in EventType)
 
 
@@ -37,7 +39,7 @@ def event_type(operation: str, kind: str, before: Payload | None, after: Payload
 
     `operation` and `kind` are the entry's, `before` and `after` its payload. A change of a resource's state
     says more than that it was updated, a move of an account too. A check of a domain that changed nothing
-    is no event.
+    is no event, nor is what was only tried.
     """
     if operation in _PASSWORDS:
         return _PASSWORDS[operation]
@@ -52,7 +54,7 @@ def _word(operation: str, kind: str, before: Payload | None, after: Payload | No
     if after is None:
         return "deleted"
     if before is None:
-        return "deleted" if operation.endswith((".delete", ".erase")) else "created"
+        return "created" if operation.endswith(_MADE) else "nothing"
     old, new = _state(before), _state(after)
     if new != old and new is not None:
         return _STATES[kind].get(new, new)
