@@ -1,9 +1,9 @@
-"""The tables of accounts and of the addresses they answer to."""
+"""The tables of accounts, of the addresses they answer to, and of those they wait for."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped
+from sqlalchemy.orm import Mapped, mapped_column
 
 from gateway.control.base import Base, Id, Metadata, OptionalTime, Time, one_of
 from gateway.control.records import ENVIRONMENTS
@@ -94,4 +94,35 @@ class AccountAddressRow(Base):
     environment: Mapped[str]
     domain_id: Mapped[str]
     is_primary: Mapped[bool]
+    logs_in: Mapped[bool] = mapped_column(sa.Boolean, default=False, server_default=sa.false())
+    """An alias that was the account's own address once: programs may still log in with it."""
+    created_at: Mapped[Time]
+
+
+class PendingAddressRow(Base):
+    """An address that an account gets, as its own, once the domain is active."""
+
+    __tablename__ = "pending_addresses"
+    __table_args__ = (
+        sa.ForeignKeyConstraint(
+            ["account_id", "tenant_id", "environment"],
+            ["accounts.id", "accounts.tenant_id", "accounts.environment"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["domain_id", "tenant_id", "environment"],
+            ["domains.id", "domains.tenant_id", "domains.environment"],
+        ),
+        sa.UniqueConstraint("domain_id", "key"),
+        sa.Index("ix_pending_addresses_account_id", "account_id"),
+    )
+
+    id: Mapped[Id]
+    account_id: Mapped[str]
+    tenant_id: Mapped[str]
+    environment: Mapped[str]
+    domain_id: Mapped[str]
+    key: Mapped[str]
+    address: Mapped[str]
+    reason: Mapped[str | None]
+    """Why it still waits although the domain is active."""
     created_at: Mapped[Time]

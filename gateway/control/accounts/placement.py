@@ -16,11 +16,19 @@ from gateway.control.workspaces.model import WorkspaceRow
 
 
 def place_for(
-    session: Session, actor: Actor, owner: TenantRow, domain: DomainRow, workspace: str | None
+    session: Session,
+    actor: Actor,
+    owner: TenantRow,
+    domain: DomainRow,
+    workspace: str | None,
+    assigned_as: str | None = None,
 ) -> WorkspaceRow:
-    """The workspace for an account of this domain. Raises NotFound, Conflict, Forbidden."""
+    """The workspace for an account of this domain; `assigned_as`: the one that patterns are asked about.
+
+    Raises NotFound, Conflict, Forbidden.
+    """
     if workspace is None:
-        found = assigned_workspace(session, owner.id, domain.name, domain.environment)
+        found = assigned_workspace(session, owner.id, assigned_as or domain.name, domain.environment)
         if found is None:
             raise Conflict(
                 "no-default-workspace",

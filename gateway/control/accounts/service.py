@@ -50,11 +50,13 @@ class AccountService:
         aliases: Sequence[str] = (),
         client_id: str | None = None,
         metadata: Mapping[str, str] | None = None,
+        assigned_as: str | None = None,
     ) -> AccountView:
         """Make an account; its domain must be the tenant's, its workspace of the domain's environment.
 
-        Without `workspace` it goes where patterns and defaults say, and follows them later. Raises Invalid,
-        NotFound, Conflict (the address is taken; environments would mix).
+        Without `workspace` it goes where patterns and defaults say, and follows them later; `assigned_as` is
+        the domain that patterns are asked about if it is to be another one soon. Raises Invalid, NotFound,
+        Conflict (the address is taken; environments would mix).
         """
         mailbox, others = parse_address(address), [parse_address(alias) for alias in aliases]
         name, pairs = _display_name(display_name), clean_metadata(metadata)
@@ -62,7 +64,7 @@ class AccountService:
         with self._writes.change(actor) as change:
             owner = changeable_tenant(change.session, actor, tenant)
             domain = domain_of(change.session, owner, mailbox)
-            place = place_for(change.session, actor, owner, domain, named)
+            place = place_for(change.session, actor, owner, domain, named, assigned_as)
             row = _row(change, mailbox, domain, place, "auto" if named is None else "explicit")
             row.smtp, row.imap, row.display_name, row.metadata_ = smtp, imap, name, pairs
             set_client_id(change.session, row, client_id, AccountRow.tenant_id == owner.id)

@@ -148,11 +148,10 @@ def account(connection: Connection, account_id: str) -> AccountRecord | None:
 
 
 def account_of_address(connection: Connection, key: str) -> str | None:
-    """The id of the account whose own address (no alias) has this key."""
+    """The id of the account whose own address, now or once, has this key; other aliases log nobody in."""
+    logs_in = sa.or_(AccountAddressRow.is_primary, AccountAddressRow.logs_in)
     return connection.scalar(
-        sa.select(AccountAddressRow.account_id).where(
-            AccountAddressRow.key == key, AccountAddressRow.is_primary
-        )
+        sa.select(AccountAddressRow.account_id).where(AccountAddressRow.key == key, logs_in)
     )
 
 

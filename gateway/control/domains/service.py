@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from gateway.control.accounts.promotion import Promotion, WaitingAddress, promote_addresses, waiting_for
 from gateway.control.clientids import set_client_id
 from gateway.control.domains.dnsrecords import records_of
 from gateway.control.domains.find import find_domain, holder
@@ -22,7 +23,7 @@ from gateway.control.keys.model import KeyRow
 from gateway.control.keys.service import KeyService
 from gateway.control.lookup import clean_metadata, environment_for, parse_environment, shown
 from gateway.control.paging import Page, PageQuery, read_page
-from gateway.control.recording import record
+from gateway.control.recording import payload, record
 from gateway.control.records import Actor, DomainKind, Environment
 from gateway.control.settings import ControlSettings
 from gateway.control.tenants.find import changeable_tenant, find_tenant
@@ -170,7 +171,10 @@ class DomainService:
             if state == "active":
                 self._hold(change, row, by="dns")
             row.state = state
-            return DomainCheck(_audited(change, "domain.verify", before, row), found)
+            after = _audited(change, "domain.verify", before, row)
+            if state == "active":
+                promote_addresses(change, row)
+            return DomainCheck(after, found)
 
     def mark_verified(self, actor: Actor, reference: str, reason: str) -> DomainView:
         """Take the operator's word for a domain; `reason` goes into the audit.
@@ -193,7 +197,32 @@ class DomainService:
             before = domain_view(row)
             self._hold(change, row, by=f"{actor.kind}:{actor.id}: {words}")
             row.state = "active"
-            return _audited(change, "domain.mark-verified", before, row, reason=words)
+            after = _audited(change, "domain.mark-verified", before, row, reason=words)
+            promote_addresses(change, row)
+            return after
+
+    def promote(self, actor: Actor, reference: str) -> Promotion:
+        """Give the accounts that wait for an active domain their addresses on it.
+
+        It happens by itself when the domain becomes active; this is for what was in the way then. Raises
+        NotFound, Conflict (the domain is not active).
+        """
+        with self._writes.change(actor) as change:
+            row = find_domain(change.session, actor, reference)
+            if row.state not in ("active", "degraded"):
+                raise Conflict(
+                    "domain-not-active",
+                    f"{row.name} is {row.state}: nobody has an address there yet.",
+                    f"`gatepost domain verify {row.name}` looks at DNS; accounts follow by themselves.",
+                )
+            promotion = promote_addresses(change, row)
+            change.result = payload(promotion)
+            return promotion
+
+    def waiting(self, actor: Actor, reference: str) -> tuple[WaitingAddress, ...]:
+        """The addresses that accounts get once this domain is active, oldest first. Raises NotFound."""
+        with self._writes.view() as session:
+            return waiting_for(session, find_domain(session, actor, reference).id)
 
     # For other services, inside their transactions
 

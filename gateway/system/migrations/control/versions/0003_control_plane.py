@@ -222,4 +222,32 @@ def _add_listings() -> None:
 
 
 def _add_provisioning() -> None:
-    """What grants wait for."""
+    """Addresses that accounts get once their domain is active."""
+    op.create_table(
+        "pending_addresses",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("account_id", sa.Text(), nullable=False),
+        sa.Column("tenant_id", sa.Text(), nullable=False),
+        sa.Column("environment", sa.Text(), nullable=False),
+        sa.Column("domain_id", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id", "tenant_id", "environment"],
+            ["accounts.id", "accounts.tenant_id", "accounts.environment"],
+            name="fk_pending_addresses_account_id_tenant_id_environment",
+        ),
+        sa.ForeignKeyConstraint(
+            ["domain_id", "tenant_id", "environment"],
+            ["domains.id", "domains.tenant_id", "domains.environment"],
+            name="fk_pending_addresses_domain_id_tenant_id_environment",
+        ),
+        sa.PrimaryKeyConstraint("id", name="pk_pending_addresses"),
+        sa.UniqueConstraint("domain_id", "key", name="uq_pending_addresses_domain_id_key"),
+    )
+    op.create_index("ix_pending_addresses_account_id", "pending_addresses", ["account_id"], unique=False)
+    op.add_column(
+        "account_addresses", sa.Column("logs_in", sa.Boolean(), nullable=False, server_default=sa.false())
+    )
