@@ -24,6 +24,7 @@ from gateway.control.plans.service import PlanService
 from gateway.control.policies.checks import require_within_plan
 from gateway.control.policies.service import PolicyService, find_policy
 from gateway.control.policies.store import read_policy_set
+from gateway.control.provisioning.service import ProvisioningService
 from gateway.control.settings import ControlSettings
 from gateway.control.shards.service import ShardService
 from gateway.control.sources.service import SourceService
@@ -84,6 +85,11 @@ class ControlServices:
         writes = ControlWrites(database, clock, ids, installation.durable_key("audit"))
         build = _Builder(installation, master_key, settings, lookup or DnsTxtLookup())
         return build(writes, make_key)
+
+    @property
+    def provisioning(self) -> ProvisioningService:
+        """Onboarding in one request: it uses the other services."""
+        return ProvisioningService(self)
 
     def within(self, change: ControlChange, *, make_key: KeyMaker = make_key) -> ControlServices:
         """The same services inside a transaction that is going on: what they change becomes part of it.

@@ -26,15 +26,15 @@ from gateway.control.visibility import visible
 
 
 @dataclass(frozen=True, slots=True)
-class _Secret:
-    """A new password with its hash; neither is ever printed."""
+class NewPassword:
+    """A password that is to be an account's, with its hash; neither is ever printed."""
 
     text: str
     hash: str
     key_id: str | None
 
     def __repr__(self) -> str:
-        return f"_Secret(key_id={self.key_id!r})"
+        return f"NewPassword(key_id={self.key_id!r})"
 
 
 class CredentialService:
@@ -68,17 +68,19 @@ class CredentialService:
         networks: Iterable[str] = (),
         stream: str | None = None,
         chosen: str | None = None,
+        prepared: NewPassword | None = None,
         client_id: str | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> tuple[CredentialRecord, str]:
         """A new app password: its record, and the password itself, which nobody can show again.
 
         No scopes: every protocol switched on for the account now. `expires_at`: seconds since 1970.
-        `networks`: CIDR; none: anywhere. `chosen`: the caller's own password instead of a made one.
+        `networks`: CIDR; none: anywhere. `chosen`: the caller's own password instead of a made one; one that
+        was `prepared` costs no time inside a transaction that is going on.
         Raises NotFound, Invalid, Conflict.
         """
         # Before the transaction: 20 ms are long for a lock that all control changes wait for.
-        secret, pairs = self._secret(chosen), clean_metadata(metadata)
+        secret, pairs = prepared or self.prepare(chosen), clean_metadata(metadata)
         with self._writes.change(actor) as change:
             account = _account(change.session, actor, account_ref)
             terms = checked_terms(
@@ -166,7 +168,7 @@ class CredentialService:
 
         Raises NotFound; Conflict if the old one is revoked; Invalid.
         """
-        secret = self._secret(chosen)
+        secret = self.prepare(chosen)
         with self._writes.change(actor) as change:
             old = _credential(change.session, actor, ref)
             if old.revoked_at is not None:
@@ -183,15 +185,16 @@ class CredentialService:
             _note(change, "app-password.replace", row, before=_audited(old), after=_audited(row))
             return credential_record(row), secret.text
 
-    def _secret(self, chosen: str | None) -> _Secret:
+    def prepare(self, chosen: str | None = None) -> NewPassword:
+        """A password ready to be an account's: `chosen`, or a made one. Takes 20 ms. Raises Invalid."""
         if chosen is not None:
             check_chosen(chosen)
-            return _Secret(chosen, self._hash_text(chosen), None)
+            return NewPassword(chosen, self._hash_text(chosen), None)
         made = make_password(self._random_bytes)
-        return _Secret(made.text, self._hash_text(made.text), made.key_id)
+        return NewPassword(made.text, self._hash_text(made.text), made.key_id)
 
     def _add(
-        self, change: ControlChange, account: AccountRow, terms: Terms, secret: _Secret
+        self, change: ControlChange, account: AccountRow, terms: Terms, secret: NewPassword
     ) -> CredentialRow:
         is_chosen = secret.key_id is None
         live = store.count_live(change.session, account.id)

@@ -79,17 +79,31 @@ class TenantService:
         Raises Invalid, Conflict (the name), NotFound (the plan), Forbidden (a caller limited to a tenant).
         """
         _operator_only(actor)
-        clean, known = clean_name(name, "tenant"), parse_environment(environment)
-        addresses, pairs = clean_contacts(contacts), clean_metadata(metadata)
-        material = self._keys.make()
+        known, material = parse_environment(environment), self._keys.make()
         with self._writes.change(actor) as change:
-            plan_row = find_plan(change.session, plan or self._default_plan)
-            row = self.add(change, clean, plan_row)
-            row.contacts, row.notices, row.metadata_ = addresses, notices, pairs
-            set_client_id(change.session, row, client_id)
-            change.session.flush()
+            row = self._register(change, name, plan, contacts, notices, client_id, metadata)
             domain = self._domains.create_trial(change, row, known, material)
             self._shards.add(change, row, f"{self._shard_label}.{domain.name}", environment=known)
+            return self._audited(change, "tenant.create", None, row)
+
+    def register(
+        self,
+        actor: Actor,
+        name: str,
+        *,
+        plan: str | None = None,
+        contacts: Sequence[str] = (),
+        notices: bool = True,
+        client_id: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> TenantView:
+        """Make a tenant that has no domain and no shard yet.
+
+        Raises Invalid, Conflict (the name), NotFound (the plan), Forbidden (a caller limited to a tenant).
+        """
+        _operator_only(actor)
+        with self._writes.change(actor) as change:
+            row = self._register(change, name, plan, contacts, notices, client_id, metadata)
             return self._audited(change, "tenant.create", None, row)
 
     def update(
@@ -216,6 +230,24 @@ class TenantService:
         )
         change.add(row)
         change.changed("tenant", row.id, tenant_id=row.id)
+        return row
+
+    def _register(
+        self,
+        change: ControlChange,
+        name: str,
+        plan: str | None,
+        contacts: Sequence[str],
+        notices: bool,
+        client_id: str | None,
+        metadata: Mapping[str, str] | None,
+    ) -> TenantRow:
+        clean = clean_name(name, "tenant")
+        row = self.add(change, clean, find_plan(change.session, plan or self._default_plan))
+        row.contacts, row.notices = clean_contacts(contacts), notices
+        row.metadata_ = clean_metadata(metadata)
+        set_client_id(change.session, row, client_id)
+        change.session.flush()
         return row
 
     def _move(

@@ -1,0 +1,1 @@
+"""A customer onboarded with one request: tenant, domain, key, shard, account and app password."""
