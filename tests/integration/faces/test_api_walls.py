@@ -1,0 +1,149 @@
+"""Two tenants and every operation there is: another tenant's things are not there.
+
+The operations are enumerated, and what they name is filled in by the parameters' and fields' names: an
+operation that names something new fails here until `THINGS` knows how to make one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from fastapi.routing import APIRoute
+
+from gateway.faces.api.application import schema
+from gateway.faces.api.operation import facts_of
+from gateway.faces.api.routes import ROOMS
+from tests.support.api import ApiWorld
+from tests.support.control import OPERATOR
+
+ROUTES = [route for room in ROOMS for route in room.api.routes if isinstance(route, APIRoute)]
+NAMING = [route for route in ROUTES if "{" in route.path]
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """One tenant with one of everything, by the name that paths and bodies use; `key` may do all."""
+
+    things: dict[str, str]
+    key: str
+
+
+def tenant(api: ApiWorld, name: str) -> Tenant:
+    """A tenant with one of everything."""
+    services = api.services
+    made = services.tenants.create(OPERATOR, name)
+    workspace = services.workspaces.create(OPERATOR, f"{name} own", tenant=made.id)
+    domain = services.domains.add(OPERATOR, f"{name}.example", tenant=made.id)
+    services.domains.mark_verified(OPERATOR, domain.id, "test")
+    account = services.accounts.create(OPERATOR, f"a@{name}.example", tenant=made.id, smtp=True)
+    password, _ = services.credentials.create(OPERATOR, account.id)
+    key, secret = services.api_keys.create(
+        OPERATOR, name, tenant=made.id, rights=("read", "write", "send", "support")
+    )
+    shard = services.shards.show(OPERATOR, made.shards[0])
+    entry = services.audit.list(OPERATOR, tenant=made.id)[0]
+    things = {
+        "tenant": made.id,
+        "workspace": workspace.id,
+        "domain": domain.id,
+        "account": account.id,
+        "grant_id": account.id,
+        "address": account.address,
+        "password": password.id,
+        "api_key": key.id,
+        "shard": shard.id,
+        "dkim_key": services.keys.list(OPERATOR, domain=domain.id)[0].id,
+        "entry": entry.id,
+    }
+    return Tenant(things, secret)
+
+
+@pytest.fixture
+def two(api: ApiWorld) -> Iterator[tuple[ApiWorld, Tenant, Tenant]]:
+    """Us and them."""
+    yield api, tenant(api, "acme"), tenant(api, "other")
+
+
+def body_for(description: dict[str, Any], operation: dict[str, Any], things: dict[str, str]) -> Any:
+    """The smallest body that an operation takes, naming these things."""
+    content = operation.get("requestBody", {}).get("content", {})
+    if "application/json" not in content:
+        return None
+    return sample(description, content["application/json"]["schema"], "", things)
+
+
+def sample(description: dict[str, Any], shape: dict[str, Any], name: str, things: dict[str, str]) -> Any:
+    """A value of a shape; a field that is called like a thing names it."""
+    if "$ref" in shape:
+        shape = description["components"]["schemas"][shape["$ref"].rsplit("/", 1)[1]]
+    for choice in ("anyOf", "oneOf"):
+        if choice in shape:
+            first = next(one for one in shape[choice] if one.get("type") != "null")
+            return sample(description, first, name, things)
+    if "const" in shape:
+        return shape["const"]
+    if "enum" in shape:
+        return shape["enum"][0]
+    match shape.get("type"):
+        case "object":
+            wanted = shape.get("required", [])
+            return {one: sample(description, shape["properties"][one], one, things) for one in wanted}
+        case "array":
+            return [sample(description, shape.get("items", {}), name.removesuffix("s"), things)]
+        case "integer" | "number":
+            return shape.get("minimum", 1)
+        case "boolean":
+            return True
+    if shape.get("format") == "date-time":
+        return "2030-01-01T00:00:00Z"
+    return things.get(name, "x")
+
+
+SHARED = {"policy": "default", "plan": "standard", "version": "1"}
+"""What belongs to nobody: the operator's documents."""
+
+
+def filled(path: str, things: dict[str, str]) -> str:
+    """A path with these things' ids in it."""
+
+    def one(match: re.Match[str]) -> str:
+        name = match[1].partition(":")[0]
+        known = {**things, **SHARED}
+        assert name in known, f"{path}: say in `tenant` how one makes a {name!r}"
+        return known[name]
+
+    return re.sub(r"\{([^}]+)\}", one, path)
+
+
+@pytest.mark.parametrize("database_dialect", ["sqlite"], indirect=True)
+def test_another_tenants_things_are_not_there(two: tuple[ApiWorld, Tenant, Tenant]) -> None:
+    api, us, them = two
+    description = schema(api.app)
+    wrong = []
+    for route in NAMING:
+        if not any("{" + name in route.path for name in them.things):
+            continue
+        for method in sorted(route.methods):
+            path = filled(f"/v1{route.path}" if not route.path.startswith("/v1") else route.path, them.things)
+            operation = description["paths"][f"/v1{route.path}"][method.lower()]
+            body = body_for(description, operation, them.things)
+            reply = api.call(method, path, body, key=us.key)
+            if reply.status_code != 404:
+                wrong.append(f"{facts_of(route.endpoint).cli}: {method} {path} gave {reply.text[:300]}")
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("database_dialect", ["sqlite"], indirect=True)
+def test_lists_show_nothing_of_another_tenant(two: tuple[ApiWorld, Tenant, Tenant]) -> None:
+    api, us, them = two
+    foreign = set(them.things.values()) | {"other.example"}
+    for route in ROUTES:
+        if "GET" not in route.methods or "{" in route.path:
+            continue
+        reply = api.call("GET", f"/v1{route.path}", key=us.key)
+        told = [thing for thing in foreign if thing in reply.text]
+        assert not told, f"{route.path} tells {told}: {reply.text[:500]}"
