@@ -253,9 +253,9 @@ class TenantService:
     def _move(
         self, actor: Actor, reference: str, operation: str, status: str, allowed: str, reason: str | None
     ) -> TenantView:
-        _operator_only(actor)
         with self._writes.change(actor) as change:
             row = find_tenant(change.session, actor, reference)
+            _operator_only(actor)
             if row.is_platform:
                 raise Forbidden(
                     "platform-tenant",

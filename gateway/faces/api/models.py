@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from datetime import UTC, datetime
 from functools import cache
 from typing import Annotated, Any
@@ -88,12 +88,10 @@ def _shown_type(hint: Any, name: str) -> Any:
         for argument in arguments[1:]:
             shown = shown | _shown_type(argument, name)
         return shown
-    if origin in (tuple, list, set, frozenset) or (
-        origin is not None and issubclass(origin, typing.Sequence | set) and origin is not str
-    ):
-        return list[_shown_type(arguments[0], "")]  # type: ignore[misc]
-    if origin is not None and origin is not typing.Literal and issubclass(origin, Mapping):
+    if isinstance(origin, type) and issubclass(origin, Mapping):
         return dict[str, _shown_type(arguments[1], "")]  # type: ignore[misc]
+    if isinstance(origin, type) and issubclass(origin, Sequence | Set):
+        return list[_shown_type(arguments[0], "")]  # type: ignore[misc]
     if hint in (float, int) and is_time(name):
         return datetime
     return hint

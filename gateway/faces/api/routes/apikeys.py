@@ -62,16 +62,16 @@ def list_api_keys(
     return Page(tuple(_with_use(call, *found.items)), found.cursor)
 
 
-@operation(api, "GET", "/api-keys/{key}", cli="api-key show", shows=SHOWN)
-def show_api_key(call: Caller, key: str) -> dict[str, object]:
+@operation(api, "GET", "/api-keys/{api_key}", cli="api-key show", shows=SHOWN)
+def show_api_key(call: Caller, api_key: str) -> dict[str, object]:
     """One key, by its key id or id, without its secret."""
-    return _with_use(call, call.services.api_keys.show(call.actor, key))[0]
+    return _with_use(call, call.services.api_keys.show(call.actor, api_key))[0]
 
 
-@operation(api, "DELETE", "/api-keys/{key}", cli="api-key revoke", shows=ApiKeyView)
-def revoke_api_key(call: Caller, key: str) -> ApiKeyView:
+@operation(api, "DELETE", "/api-keys/{api_key}", cli="api-key revoke", shows=ApiKeyView)
+def revoke_api_key(call: Caller, api_key: str) -> ApiKeyView:
     """Make a key worthless for ever."""
-    return call.services.api_keys.revoke(call.actor, key)
+    return call.services.api_keys.revoke(call.actor, api_key)
 
 
 def _with_use(call: Call, *views: ApiKeyView) -> list[dict[str, object]]:
