@@ -3,6 +3,7 @@
 pytest_plugins = [
     "tests.support.control",
     "tests.support.databases",
+    "tests.support.installation",
     "tests.support.peers",
     "tests.support.api",
 ]

@@ -16,6 +16,7 @@ from gateway.app.desk import OpenedDesk
 from gateway.app.following import event_work
 from gateway.app.maintenance import jobs
 from gateway.app.parts import Ground, opened
+from gateway.app.sending import open_stores
 from gateway.jobs import JobRunner
 from gateway.outgoing.queue import QueueStore
 from gateway.outgoing.queue.records import Records
@@ -51,7 +52,7 @@ class ControlProcess:
         stop, reload = asyncio.Event(), asyncio.Event()
         self._context.attach(loop, on_drain=stop.set, on_reload=reload.set)
         async with contextlib.AsyncExitStack() as stack:
-            await self._open_stores(stack)
+            self._stores = await open_stores(self._ground, self._context.incarnation, stack)
             api = self._start_api(stack)
             reloading = loop.create_task(self._reload_when(reload, api))
             stack.callback(reloading.cancel)
@@ -65,21 +66,6 @@ class ControlProcess:
             runner.stop()
             await loop.run_in_executor(None, thread.join)
         return 0
-
-    async def _open_stores(self, stack: contextlib.AsyncExitStack) -> None:
-        ground = self._ground
-        for name, database in ground.locations.items():
-            store = QueueStore(
-                database,
-                ground.blobs(name),
-                name,
-                self._context.incarnation,
-                ground.clock,
-                node=ground.config.node,
-            )
-            await store.start()
-            stack.push_async_callback(store.stop)
-            self._stores[name] = store
 
     def _start_api(self, stack: contextlib.AsyncExitStack) -> ApiService:
         records = Records(self._stores[self._ground.config.default_location])

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from gateway.app.desk import OpenedDesk
-from gateway.app.mail import ceilings
 from gateway.app.parts import Ground
+from gateway.app.sending import ceilings
 from gateway.app.window import ControlWindow
 from gateway.control.directory import Directory, Refused
 from gateway.control.errors import Invalid

@@ -15,6 +15,14 @@ import structlog
 import uvloop
 
 from gateway.app.parts import Ground, capture_folder, opened, run_folder
+from gateway.app.sending import (
+    QUEUE_HINT,
+    make_intake,
+    make_signer,
+    open_hints,
+    open_records,
+    open_stores,
+)
 from gateway.app.window import ControlWindow
 from gateway.control.credentials.authenticator import Authenticator
 from gateway.control.credentials.guesses import GuessTable
@@ -29,14 +37,12 @@ from gateway.edges.smtp.registry import SessionRegistry
 from gateway.edges.submission.edge import SubmissionEdge
 from gateway.edges.submission.server import SubmissionServer
 from gateway.outgoing.intake.door import Intake
-from gateway.outgoing.intake.refused import RefusedSubmission
 from gateway.outgoing.intake.reports import ReportWriter
-from gateway.outgoing.policy import Ceilings
 from gateway.outgoing.queue.records import Records
 from gateway.outgoing.queue.store import QueueStore
 from gateway.outgoing.relay.ledger import dead_ledgers
 from gateway.outgoing.relay.relay import Relay, RelaySettings
-from gateway.outgoing.signing import KeyCache, Signer
+from gateway.outgoing.signing import Signer
 from gateway.system.config import Config, ConfigError, load
 from gateway.system.database import DatabaseAway
 from gateway.system.dns import HostsFile, Resolver, ServerQuery
@@ -47,7 +53,6 @@ from gateway.system.sharedmemory import SharedSlots
 from gateway.system.tls import ServerTls, TlsError
 
 if TYPE_CHECKING:
-    from gateway.control.records import KeyRecord
     from gateway.supervisor import ChildContext
 
 MAIL = "mail"
@@ -132,7 +137,7 @@ class MailProcess:
         directory.subscribe(lambda revision, _: self._metrics.process.control_revision(revision))
         window = ControlWindow(directory)
         self._stores = await self._open_stores(stack)
-        signer = Signer(KeyCache(self._open_key))
+        signer = make_signer(ground)
         reports = ReportWriter(
             directory=window,
             signer=signer,
@@ -144,9 +149,12 @@ class MailProcess:
         relay = self._make_relay(window, signer, reports)
         relay.start()
         stack.push_async_callback(self._drain_relay, relay)
+        self._take_hints(relay, stack)
         threads = ThreadPoolExecutor(_THREADS, "intake")
         stack.callback(threads.shutdown)
-        intake = self._make_intake(window, relay, signer, threads)
+        intake = make_intake(
+            ground, window, self._stores, relay, signer, threads, self._records, self._metrics.intake
+        )
         pool = HashPool(config.auth.hashing_threads)
         stack.callback(pool.close)
         authenticator = Authenticator(
@@ -162,26 +170,24 @@ class MailProcess:
         return self._make_server(directory, authenticator, intake)
 
     async def _open_stores(self, stack: contextlib.AsyncExitStack) -> Mapping[str, QueueStore]:
-        ground, config = self._ground, self._ground.config
-        stores = {}
-        for name, database in ground.locations.items():
-            store = QueueStore(
-                database,
-                ground.blobs(name),
-                name,
-                self._context.incarnation,
-                ground.clock,
-                node=config.node,
-                on_batch=self._metrics.queue.batch,
-                floor_bytes=config.limits.free_space_bytes + config.limits.message_bytes * 3 // 2,
-            )
-            await store.start()
-            stack.push_async_callback(store.stop)
-            stores[name] = store
-            self._records[name] = Records(store)
-            stack.callback(self._records[name].flush)
-        await recover_dead(stores, config, self._context.dead_incarnations)
+        context = self._context
+        stores = await open_stores(self._ground, context.incarnation, stack, self._metrics.queue.batch)
+        self._records = open_records(stores, stack)
+        await recover_dead(stores, self._ground.config, context.dead_incarnations)
         return stores
+
+    def _take_hints(self, relay: Relay, stack: contextlib.AsyncExitStack) -> None:
+        """Let the relay look at once when another process has stored something for it."""
+        hints = open_hints(self._ground.config, self._context.name)
+        stack.callback(hints.close)
+
+        def take(word: str) -> None:
+            if word == QUEUE_HINT:
+                relay.wake()
+
+        loop = asyncio.get_running_loop()
+        loop.add_reader(hints.fileno(), hints.receive, take)
+        stack.callback(loop.remove_reader, hints.fileno())
 
     def _make_relay(self, window: ControlWindow, signer: Signer, reports: ReportWriter) -> Relay:
         ground, config, context = self._ground, self._ground.config, self._context
@@ -211,25 +217,6 @@ class MailProcess:
             metrics=self._metrics.relay,
         )
 
-    def _make_intake(
-        self, window: ControlWindow, relay: Relay, signer: Signer, threads: ThreadPoolExecutor
-    ) -> Intake:
-        ground, config = self._ground, self._ground.config
-        return Intake(
-            directory=window,
-            stores=self._stores,
-            relay=relay,
-            signer=signer,
-            organisational_domain=self._organisations.domain,
-            hostname=config.hostname,
-            ceilings=ceilings(config),
-            clock=ground.clock,
-            ids=ground.ids,
-            threads=threads,
-            record_refusal=self._record_refusal,
-            counts=self._metrics.intake,
-        )
-
     def _make_server(
         self, directory: Directory, authenticator: Authenticator, intake: Intake
     ) -> SubmissionServer:
@@ -252,17 +239,6 @@ class MailProcess:
         return SubmissionServer(
             edge, submission=sockets.get("submission", ()), submissions=sockets.get("submissions", ())
         )
-
-    def _open_key(self, record: KeyRecord) -> bytes:
-        sealer = self._ground.master_key.sealer("dkim")
-        return sealer.open(
-            record.sealed, tenant=record.tenant_id, table="dkim_keys", row=record.id, column="sealed"
-        )
-
-    def _record_refusal(self, location: str, record: RefusedSubmission) -> None:
-        records = self._records.get(location)
-        if records is not None:
-            records.refused(record)
 
     def _record_sign_in(self, directory: Directory, entry: SignIn) -> None:
         found = directory.identity_now(entry.account_id, None)
@@ -343,16 +319,4 @@ def session_limits(config: Config) -> SessionLimits:
         idle_seconds=limits.idle_seconds,
         command_seconds=limits.command_seconds,
         content_octets_per_second=limits.data_bytes_per_second,
-    )
-
-
-def ceilings(config: Config) -> Ceilings:
-    """What no policy raises, from the configuration's limits."""
-    limits = config.limits
-    return Ceilings(
-        header_fields=limits.header_fields,
-        header_bytes=limits.header_bytes,
-        hops=limits.hops,
-        mime_parts=limits.mime_parts,
-        mime_depth=limits.mime_depth,
     )

@@ -93,10 +93,12 @@ class Hints:
         self._folder = folder
         self._path = folder / f"{name}.sock"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Sockets are named through the open folder: a name of its own may have 108 octets only.
+        self._open_folder = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         self._path.unlink(missing_ok=True)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         self._socket.setblocking(False)
-        self._socket.bind(str(self._path))
+        self._socket.bind(self._short(self._path))
 
     def fileno(self) -> int:
         """For an event loop's add_reader; call `receive` when it is readable."""
@@ -121,7 +123,7 @@ class Hints:
             if path == self._path:
                 continue
             try:
-                self._socket.sendto(word.encode("ascii")[:_LONGEST_HINT], str(path))
+                self._socket.sendto(word.encode("ascii")[:_LONGEST_HINT], self._short(path))
                 heard += 1
             except OSError as error:
                 # A full buffer has hints enough already; a refusing socket belongs to a dead process.
@@ -133,3 +135,7 @@ class Hints:
         """Close the socket and take its name away."""
         self._socket.close()
         self._path.unlink(missing_ok=True)
+        os.close(self._open_folder)
+
+    def _short(self, path: Path) -> str:
+        return f"/proc/self/fd/{self._open_folder}/{path.name}"

@@ -97,3 +97,15 @@ def test_hints_to_the_dead_and_the_busy_are_lost_without_harm(tmp_path: Path) ->
     assert one.send("queue") == 1
     for hints in (one, busy, again):
         hints.close()
+
+
+def test_hints_in_a_folder_with_a_name_longer_than_a_sockets(tmp_path: Path) -> None:
+    folder = tmp_path / ("deep" * 30)
+    one, other = Hints(folder, "mail0"), Hints(folder, "mail1")
+    got: list[str] = []
+    assert one.send("queue") == 1
+    other.receive(got.append)
+    assert got == ["queue"]
+    one.close()
+    other.close()
+    assert list(folder.iterdir()) == []
