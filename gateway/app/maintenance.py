@@ -13,6 +13,7 @@ from gateway.control.directory import Directory
 from gateway.control.records import WorkspaceRecord
 from gateway.jobs import Job
 from gateway.outgoing.queue import QueueStore
+from gateway.outgoing.queue.outbox import renumber_restored
 from gateway.outgoing.queue.retention import (
     RecordRetention,
     collect_orphans,
@@ -37,6 +38,7 @@ def jobs(ground: Ground, stores: Mapping[str, QueueStore], loop: asyncio.Abstrac
     for name, store in stores.items():
         database = ground.locations[name]
         found += [
+            Job(f"events-{name}", database, _HOUR, partial(renumber_restored, database)),
             Job(f"recover-{name}", database, _STALE_SECONDS, partial(in_loop, store.recover_stale), 5.0),
             Job(f"records-{name}", database, _HOUR, partial(_purge, ground, name), 60.0),
             Job(f"orphans-{name}", database, _HOUR, partial(_collect, ground, name), 120.0),

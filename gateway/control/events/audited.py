@@ -10,6 +10,7 @@ import json
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import Connection
 
 from gateway.control.audit.model import AuditEntryRow, AuditPayloadRow
 from gateway.control.events.operations import Payload, event_type
@@ -33,6 +34,8 @@ class AuditedEvents:
         """See EventSource."""
         with self._database.read() as connection:
             rows = connection.execute(_window(after[0])).all()
+            # A position after the end is of a database that a backup has replaced since.
+            end = after if rows else min(after, _end(connection))
         found: list[tuple[Position, Event]] = []
         for row in rows:
             event = _event(row)
@@ -41,13 +44,13 @@ class AuditedEvents:
                 if len(found) == limit:
                     break
         full = len(found) == limit
-        reached = found[-1][0] if full else (rows[-1].number,) if rows else after
+        reached = found[-1][0] if full else (rows[-1].number,) if rows else end
         return SourcePage(tuple(found), reached, full or len(rows) == _WINDOW)
 
     def head(self) -> Position:
         """See EventSource."""
         with self._database.read() as connection:
-            return (connection.scalar(sa.select(sa.func.max(_ENTRY.number))) or 0,)
+            return _end(connection)
 
     def oldest(self, since: float) -> Position:
         """See EventSource."""
@@ -62,6 +65,10 @@ class AuditedEvents:
                 else:
                     high = middle
         return (low - 1,)
+
+
+def _end(connection: Connection) -> Position:
+    return (connection.scalar(sa.select(sa.func.max(_ENTRY.number))) or 0,)
 
 
 def _window(after: int) -> sa.Select[Any]:

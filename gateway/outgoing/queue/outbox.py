@@ -55,7 +55,8 @@ class LocationEvents:
         with self._database.read() as connection:
             window = connection.execute(self._window(after)).all()
             if not window:
-                return SourcePage((), after, False)
+                # A position after the end is of a database that a backup has replaced since.
+                return SourcePage((), min(after, self._end(connection)), False)
             end: Position = tuple(window[-1])
             query = self._rows(wanted).where(self._after(after), self._up_to(end)).order_by(*self._order)
             rows = connection.execute(query.limit(limit)).all()
@@ -67,9 +68,7 @@ class LocationEvents:
     def head(self) -> Position:
         """See EventSource."""
         with self._database.read() as connection:
-            last = self._keys().order_by(self._table.c.xact.desc(), self._table.c.id.desc()).limit(1)
-            row = connection.execute(last).first()
-        return tuple(row) if row is not None else (0, 0)
+            return self._end(connection)
 
     def oldest(self, since: float) -> Position:
         """See EventSource. Times of neighbours may be swapped by as much as clocks and batches differ."""
@@ -79,6 +78,11 @@ class LocationEvents:
     def _events(self, rows: Sequence[Any], wanted: Wanted) -> tuple[tuple[Position, Event], ...]:
         made = (((row.xact, row.id), self._make(row, self.name)) for row in rows)
         return tuple((place, event) for place, event in made if event is not None and wanted.admits(event))
+
+    def _end(self, connection: Connection) -> Position:
+        last = self._keys().order_by(*(column.desc() for column in self._order)).limit(1)
+        row = connection.execute(last).first()
+        return tuple(row) if row is not None else (0, 0)
 
     def _halve(self, connection: Connection, since: float) -> Position:
         by_number = self._database.dialect == "postgresql"
@@ -111,9 +115,12 @@ class LocationEvents:
         return keys.where(_SETTLED) if self._by_number else keys
 
     def _after(self, position: Position) -> sa.ColumnElement[bool]:
-        if self._by_number:
-            return sa.tuple_(self._table.c.xact, self._table.c.id) > position
-        return self._table.c.id > position[1]
+        if not self._by_number:
+            return self._table.c.id > position[1]
+        number = sa.literal(position[0], sa.BigInteger)
+        # A number of the future is of a server before this one: see `renumber_restored`.
+        place = sa.tuple_(sa.case((number >= _NEXT, 0), else_=number), sa.literal(position[1], sa.BigInteger))
+        return sa.tuple_(self._table.c.xact, self._table.c.id) > place
 
     def _up_to(self, position: Position) -> sa.ColumnElement[bool]:
         if self._by_number:
@@ -123,6 +130,24 @@ class LocationEvents:
 
 _SWAPPED_SECONDS = 60.0
 
-_SETTLED = sa.literal_column("xact") < sa.literal_column(
+_OLDEST_OPEN: sa.ColumnElement[int] = sa.literal_column(
     "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
 )
+_NEXT: sa.ColumnElement[int] = sa.literal_column("pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
+_SETTLED = sa.literal_column("xact") < _OLDEST_OPEN
+
+
+def renumber_restored(database: Database) -> int:
+    """After a dump was restored on another PostgreSQL server: take its rows for the oldest; how many.
+
+    That server counts its transactions from the beginning, and the rows' numbers are of its future. Among
+    themselves they stay in the order of their row numbers. Raises DatabaseAway.
+    """
+    if database.dialect != "postgresql":
+        return 0
+    changed = 0
+    with database.write() as connection:
+        for table in (tables.event, tables.refused):
+            query = sa.update(table).where(table.c.xact > _NEXT).values(xact=0)
+            changed += connection.execute(query).rowcount
+    return changed

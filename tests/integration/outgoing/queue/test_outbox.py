@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from gateway.control.events.feed import Feed
+from gateway.control.events.cursor import Cursor, decode_cursor, encode_cursor
+from gateway.control.events.feed import Feed, FeedPage
 from gateway.control.events.source import Wanted
 from gateway.control.events.types import HISTORY_SECONDS, Event, EventType
 from gateway.control.records import Actor
 from gateway.outgoing.queue import OutcomeKind, tables
-from gateway.outgoing.queue.outbox import LocationEvents, location_sources
+from gateway.outgoing.queue.outbox import LocationEvents, location_sources, renumber_restored
 from gateway.outgoing.queue.outboxrows import event_of, event_rows, loose_row
 from gateway.outgoing.queue.records import write_refusals
 from gateway.outgoing.queue.retention import RecordRetention, purge_loose_events, purge_records
@@ -245,3 +246,42 @@ def test_loose_events_go_when_nobody_may_read_them(location_database: Database) 
             connection.execute(sa.insert(tables.event).inline(), [row])
     assert purge_loose_events(location_database, NOW + HISTORY_SECONDS + 2) == 2
     assert count(location_database, tables.event) == 1
+
+
+def _loose(database: Database, n: int) -> None:
+    with database.write() as connection:
+        row = loose_row(EventType.QUOTA_REACHED, "t", NOW, {"n": n})
+        connection.execute(sa.insert(tables.event).inline(), [row])
+
+
+def _numbers(page: FeedPage) -> list[int]:
+    return [event.data["n"] for event in page.events]
+
+
+def test_a_reader_goes_on_after_an_older_backup_took_the_databases_place(location_database: Database) -> None:
+    for n in range(3):
+        _loose(location_database, n)
+    cursor = _feed(location_database).head()
+    with location_database.write() as connection:
+        connection.execute(sa.delete(tables.event).where(tables.event.c.id > 1))
+    page = _feed(location_database).read(EVERYONE, cursor)
+    assert page.events == ()
+    _loose(location_database, 9)
+    assert _numbers(_feed(location_database).read(EVERYONE, page.cursor)) == [9]
+
+
+def test_a_dump_restored_on_a_younger_server_loses_no_event(postgresql_location: Database) -> None:
+    for n in range(4):
+        _loose(postgresql_location, n)
+    cursor = _feed(postgresql_location).read(EVERYONE, limit=2).cursor
+    with postgresql_location.write() as connection:
+        connection.execute(sa.update(tables.event).values(xact=tables.event.c.xact + 10**12))
+    far = decode_cursor(cursor)
+    ahead = {name: (xact and xact + 10**12, n) for name, (xact, n) in far.positions.items()}
+    cursor = encode_cursor(Cursor(ahead, far.made_at))
+    assert renumber_restored(postgresql_location) == 4
+    assert renumber_restored(postgresql_location) == 0
+    _loose(postgresql_location, 9)
+    page = _feed(postgresql_location).read(EVERYONE, cursor)
+    assert _numbers(page) == [2, 3, 9]
+    assert _feed(postgresql_location).read(EVERYONE, page.cursor).events == ()

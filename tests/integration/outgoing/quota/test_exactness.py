@@ -76,6 +76,8 @@ def test_a_quota_is_exact_over_processes(location_url: str, tmp_path: Path) -> N
         assert {row[0]: row[1] for row in connection.execute(by_scope)} == {"account": LIMIT, "tenant": LIMIT}
         stored = connection.scalar(sa.select(sa.func.count()).select_from(tables.message))
         assert stored == LIMIT
+        used = sa.select(sa.func.sum(tables.usage_count.c.accepted))
+        assert connection.scalar(used) == LIMIT
         told = connection.scalars(sa.select(tables.event.c.data).where(tables.event.c.kind == LOOSE))
         events = [json.loads(text) for text in told]
         assert sorted((event["percent"], event["value"]) for event in events) == [
