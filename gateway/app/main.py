@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gateway.faces.cli.command import spoken_errors
 from gateway.faces.cli.desk import Opened, Program
 from gateway.faces.cli.program import build
-from gateway.system.config import Config
-from gateway.system.log import configure
+
+if TYPE_CHECKING:
+    from gateway.system.config import Config
 
 
 def main() -> None:
     """Run the command line."""
-    configure(level="warning", process="cli")
     program = Program(
         open=_open,
         serve=_serve,
@@ -35,13 +35,17 @@ def main() -> None:
 
 def _open(config: Config) -> Opened:
     from gateway.app.desk import OpenedDesk
+    from gateway.system.log import configure
 
+    configure(level="warning", process="cli")
     return OpenedDesk(config)
 
 
 def _upgrade(config: Config) -> list[dict[str, Any]]:
     from gateway.app.desk import upgrade_all
+    from gateway.system.log import configure
 
+    configure(level="warning", process="cli")
     return upgrade_all(config)
 
 
@@ -73,7 +77,9 @@ def _serve(path: Path) -> int:
 
 def _quickstart(folder: Path, port_base: int, setup_only: bool) -> int:
     from gateway.app.demo import quickstart
+    from gateway.system.log import configure
 
+    configure(level="warning", process="cli")
     with spoken_errors():
         return quickstart(folder, port_base, setup_only, _say)
 

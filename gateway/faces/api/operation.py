@@ -1,8 +1,8 @@
 """How every operation is declared: its path, its command, its right, and what it shows.
 
-    @operation(api, "GET", "/tenants/{tenant}", cli="tenant show", shows=TenantView)
-    def show_tenant(call: Caller, tenant: str) -> TenantView:
-        return call.services.tenants.show(call.actor, tenant)
+@operation(api, "GET", "/tenants/{tenant}", cli="tenant show", shows=TenantView)
+def show_tenant(call: Caller, tenant: str) -> TenantView:
+    return call.services.tenants.show(call.actor, tenant)
 """
 
 from __future__ import annotations

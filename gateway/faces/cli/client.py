@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import http.client
 import json
 import os
 import socket
-import ssl
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
-from gateway.faces.cli.output import EXIT_FAILED, EXIT_USAGE, CommandFailed
+from gateway.faces.cli.output import EXIT_FAILED, EXIT_USAGE, USAGE_CODES, CommandFailed
 
 _SECONDS = 600.0
 _PAGE = 500
-_USAGE_CODES = frozenset({"policy-invalid", "declaration-invalid"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +164,8 @@ class UrlTransport:
         host, port = self._url.hostname or "", self._url.port
         connection: http.client.HTTPConnection
         if self._url.scheme == "https":
+            import ssl
+
             context = ssl.create_default_context(cafile=self._ca_file)
             connection = http.client.HTTPSConnection(host, port, timeout=_SECONDS, context=context)
         else:
@@ -185,6 +184,8 @@ class LocalTransport:
 
     def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> Reply:
         """See Transport."""
+        import asyncio
+
         return asyncio.run(self._send(method, target, headers, body or b""))
 
     async def _send(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Reply:
@@ -251,7 +252,7 @@ def _failed(reply: Reply) -> CommandFailed:
         code, detail, fix = document["code"], document["detail"], document["fix"]
     except (ValueError, KeyError, TypeError):
         code, detail, fix = "bad-answer", f"The API answered {reply.status} without saying why.", ""
-    status = EXIT_USAGE if code in _USAGE_CODES else EXIT_FAILED
+    status = EXIT_USAGE if code in USAGE_CODES else EXIT_FAILED
     return CommandFailed(code, detail, fix, status)
 
 

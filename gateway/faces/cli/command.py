@@ -11,10 +11,7 @@ import click
 
 from gateway.control.errors import ServiceError
 from gateway.faces.cli.desk import Desk
-from gateway.faces.cli.output import EXIT_FAILED, EXIT_USAGE, CommandFailed, Printer
-from gateway.system.config import ConfigError
-from gateway.system.database import DatabaseAway, DatabaseUrlInvalid, SchemaError
-from gateway.system.secrets import SecretError
+from gateway.faces.cli.output import EXIT_FAILED, EXIT_USAGE, USAGE_CODES, CommandFailed, Printer
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -45,25 +42,41 @@ def spoken_errors() -> Iterator[None]:
     """Turn the errors a person can meet into sentences with an exit status."""
     try:
         yield
-    except ServiceError as error:
-        # A document with mistakes is a mistake of use, like a configuration with mistakes.
-        code = EXIT_USAGE if error.code == "policy-invalid" else EXIT_FAILED
-        raise CommandFailed(error.code, error.detail, error.fix, code) from error
-    except ConfigError as error:
-        problems = "\n".join(str(problem) for problem in error.problems)
-        raise CommandFailed("bad-configuration", problems, "Nothing was changed.", EXIT_USAGE) from error
-    except DatabaseUrlInvalid as error:
-        raise CommandFailed("bad-database-url", str(error), "", EXIT_USAGE) from error
-    except DatabaseAway as error:
-        raise CommandFailed(
-            "database-away", str(error), "Nothing was changed; try again when it is back.", EXIT_FAILED
-        ) from error
-    except SchemaError as error:
-        raise CommandFailed("schema", str(error), "", EXIT_FAILED) from error
-    except SecretError as error:
-        raise CommandFailed("master-key", str(error), "", EXIT_FAILED) from error
+    except click.ClickException:
+        raise
     except BrokenPipeError:
         raise SystemExit(EXIT_FAILED) from None
+    except Exception as error:
+        sentence = _spoken(error)
+        if sentence is None:
+            raise
+        raise sentence from error
+
+
+def _spoken(error: Exception) -> CommandFailed | None:
+    """The sentence for an error of ours; None for one that nobody foresaw."""
+    # Who asks a gateway that serves needs nothing of this: it is loaded when something went wrong.
+    from gateway.system.config import ConfigError
+    from gateway.system.database import DatabaseAway, DatabaseUrlInvalid, SchemaError
+    from gateway.system.secrets import SecretError
+
+    if isinstance(error, ServiceError):
+        # A document with mistakes is a mistake of use, like a configuration with mistakes.
+        code = EXIT_USAGE if error.code in USAGE_CODES else EXIT_FAILED
+        return CommandFailed(error.code, error.detail, error.fix, code)
+    if isinstance(error, ConfigError):
+        problems = "\n".join(str(problem) for problem in error.problems)
+        return CommandFailed("bad-configuration", problems, "Nothing was changed.", EXIT_USAGE)
+    if isinstance(error, DatabaseUrlInvalid):
+        return CommandFailed("bad-database-url", str(error), "", EXIT_USAGE)
+    if isinstance(error, DatabaseAway):
+        again = "Nothing was changed; try again when it is back."
+        return CommandFailed("database-away", str(error), again, EXIT_FAILED)
+    if isinstance(error, SchemaError):
+        return CommandFailed("schema", str(error), "", EXIT_FAILED)
+    if isinstance(error, SecretError):
+        return CommandFailed("master-key", str(error), "", EXIT_FAILED)
+    return None
 
 
 def confirm(question: str, yes: bool) -> None:

@@ -15,6 +15,8 @@ Row = Mapping[str, Any]
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
+USAGE_CODES = frozenset({"policy-invalid", "declaration-invalid"})
+"""Refusals that are mistakes in what was handed in, as a wrong option is."""
 
 
 class CommandFailed(click.ClickException):
@@ -47,17 +49,16 @@ class Printer:
         self.quiet = quiet
 
     def many(self, rows: Iterable[Row], columns: Sequence[str], empty: str = "none") -> None:
-        """A list: an array, the ids alone, or a table of `columns`."""
-        listed = list(rows)
+        """A list: an array, the ids alone, or a table of `columns`; all but the table as rows come in."""
         if self.as_json:
-            print(json.dumps([plain(row) for row in listed], indent=2))
+            _array(rows)
         elif self.quiet:
-            for row in listed:
+            for row in rows:
                 print(row.get("id") or row.get("grant_id") or row.get("name"))
-        elif not listed:
-            print(empty, file=sys.stderr)
-        else:
+        elif listed := list(rows):
             _table(listed, columns)
+        else:
+            print(empty, file=sys.stderr)
 
     def one(self, row: Row) -> None:
         """One thing: an object, its id alone, or a list of its fields."""
@@ -74,6 +75,16 @@ class Printer:
         """A remark for people; programs that asked for JSON do not see it."""
         if not self.as_json and not self.quiet:
             print(sentence)
+
+
+def _array(rows: Iterable[Row]) -> None:
+    """A JSON array, written while its rows are still being read: they may be many."""
+    before = "["
+    for row in rows:
+        text = json.dumps(plain(row), indent=2).replace("\n", "\n  ")
+        sys.stdout.write(f"{before}\n  {text}")
+        before = ","
+    sys.stdout.write("[]\n" if before == "[" else "\n]\n")
 
 
 def _table(rows: Sequence[Row], columns: Sequence[str]) -> None:

@@ -2,24 +2,46 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Any
 
 import click
 
 from gateway import __version__
-from gateway.faces.cli.commands import access, identities, mail, operations, sending, tenancy
 from gateway.faces.cli.desk import Desk, Program
 from gateway.faces.cli.output import EXIT_USAGE, CommandFailed
 
 _JSON = "gatepost.json"
 
+ROOMS: dict[str, tuple[str, ...]] = {
+    "access": ("api-key",),
+    "identities": ("account", "app-password"),
+    "mail": ("queue", "refused", "trace"),
+    "operations": (
+        *("policy", "audit", "db", "master-key"),
+        *("serve", "quickstart", "check", "status", "version"),
+    ),
+    "sending": ("domain", "shard", "source", "dkim-key"),
+    "tenancy": ("tenant", "workspace", "plan"),
+}
+"""The modules of `commands`, and what the `add_to` of each registers."""
 
-class _SpeakingGroup(click.Group):
-    """Errors take the form that was asked for, those in the use of a command too.
+
+class _Program(click.Group):
+    """Loads a command's module when it is used; errors take the form that was asked for.
 
     click shows an error when the command's context is gone, so that the error itself must know its form.
     """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - as click calls it
+        return sorted(name for names in ROOMS.values() for name in names)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        for room, names in ROOMS.items():
+            if cmd_name in names and cmd_name not in self.commands:
+                importlib.import_module(f"gateway.faces.cli.commands.{room}").add_to(self)
+        return super().get_command(ctx, cmd_name)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         options = args[: args.index("--")] if "--" in args else args
@@ -47,7 +69,7 @@ def build(program: Program) -> click.Group:
     """The command line over the parts in `program`."""
 
     @click.group(
-        cls=_SpeakingGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+        cls=_Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
     )
     @click.version_option(__version__, prog_name="gatepost")
     @click.option(
@@ -64,6 +86,4 @@ def build(program: Program) -> click.Group:
         context.obj = desk
         context.call_on_close(desk.close)
 
-    for room in (tenancy, identities, sending, mail, operations, access):
-        room.add_to(gatepost)
     return gatepost

@@ -52,9 +52,7 @@ def create_tenant(call: Caller, body: TenantCreate) -> TenantView:
 @operation(api, "GET", "/tenants", cli="tenant list", shows=TenantView, many=True)
 def list_tenants(
     call: Caller,
-    page: Annotated[
-        PageQuery, Depends(paging("status", "plan", "client_id", sorts=("created_at", "name")))
-    ],
+    page: Annotated[PageQuery, Depends(paging("status", "plan", "client_id", sorts=("created_at", "name")))],
 ) -> Page[TenantView]:
     """Tenants, the platform among them."""
     return call.services.tenants.page(call.actor, page)

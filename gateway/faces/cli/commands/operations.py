@@ -12,7 +12,6 @@ from gateway.faces.cli.command import command
 from gateway.faces.cli.desk import Desk
 from gateway.faces.cli.output import CommandFailed, Printer
 from gateway.faces.rendering import plain
-from gateway.system.secrets import MasterKey
 
 AUDIT_COLUMNS = ("number", "created_at", "actor_id", "operation", "resource_kind", "resource_id")
 
@@ -152,6 +151,8 @@ def master_key() -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 def master_key_create(desk: Desk, printer: Printer, file: Path) -> None:  # noqa: ARG001 - every command has a desk
     """Make a key file (mode 0600). Keep a copy away from the databases."""
+    from gateway.system.secrets import MasterKey
+
     made = MasterKey.create(file)
     printer.one({"file": str(file), "id": made.key_id})
 
