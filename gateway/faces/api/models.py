@@ -8,9 +8,9 @@ import typing
 from collections.abc import Mapping, Sequence, Set
 from datetime import UTC, datetime
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_model
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_model, model_validator
 
 from gateway.faces.rendering import is_time
 
@@ -29,6 +29,35 @@ class Request(BaseModel):
     def given(self) -> dict[str, Any]:
         """The fields that the caller sent, as keywords for a service."""
         return {name: getattr(self, name) for name in self.model_fields_set}
+
+
+class Patch(Request):
+    """A JSON merge patch (RFC 7396): what is absent stays, null takes away what can be taken away."""
+
+    clears: ClassVar[Mapping[str, Any]] = {"client_id": "", "metadata": {}}
+    """What a service is given for null; a field that is not here cannot be null."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_null(cls, given: Any) -> Any:
+        if isinstance(given, Mapping):
+            for name in cls.model_fields:
+                if name in given and given[name] is None and name not in cls.clears:
+                    raise ValueError(f"{name} cannot be null")
+        return given
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: Any, handler: Any) -> Any:
+        schema = handler(core)
+        for name, field in handler.resolve_ref_schema(schema).get("properties", {}).items():
+            if name not in cls.clears and "anyOf" in field:
+                field["anyOf"] = [one for one in field["anyOf"] if one != {"type": "null"}]
+                field.pop("default", None)
+        return schema
+
+    def changes(self) -> dict[str, Any]:
+        """The fields that the caller sent, as keywords for a service."""
+        return {name: self.clears[name] if value is None else value for name, value in self.given().items()}
 
 
 class Problem(BaseModel):

@@ -62,14 +62,17 @@ def operation(
     many: bool = False,
     status: int = 200,
     support: bool = False,
+    once: bool | None = None,
     current: Current | None = None,
 ) -> Callable[[Handler], Handler]:
     """Register a handler that returns a view, a Page of views (`many`), or a Response.
 
-    `right`: "read" for GET, else "write". `shows`: the view's dataclass, or a Pydantic model. A handler
-    runs in a thread: it may block.
+    `right`: "read" for GET, else "write". `shows`: the view's dataclass, or a Pydantic model. `once`: it
+    takes an Idempotency-Key, as a POST does whose change is one of the control database. A handler runs in
+    a thread: it may block.
     """
-    facts = Facts(cli, right or ("read" if method == "GET" else "write"), support, method == "POST", current)
+    known_right: Right = right or ("read" if method == "GET" else "write")
+    facts = Facts(cli, known_right, support, method == "POST" if once is None else once, current)
 
     def register(handler: Handler) -> Handler:
         @functools.wraps(handler)
