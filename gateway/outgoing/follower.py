@@ -59,7 +59,7 @@ class Follower:
             self._find_place()
         return self._feed.read(self._actor, self._cursor, limit=_PAGE)
 
-    def move(self, page: FeedPage, store: Callable[[Connection], None] | None) -> None:
+    def move(self, page: FeedPage, store: Callable[[Connection], object] | None) -> None:
         """Go on behind `page`, and in the same transaction `store` what follows from its events.
 
         Where nothing follows (None) the place is stored now and then only: seeing those events again

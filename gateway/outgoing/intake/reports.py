@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -13,13 +12,12 @@ from gateway.mail.dsn import RecipientReport, ReportedMessage, ReportHeader, bui
 from gateway.mail.headers import parse_header, split_message
 from gateway.mail.message import is_eightbit
 from gateway.outgoing.intake.completion import Trace, complete_header
+from gateway.outgoing.intake.platform import PlatformMail, PlatformView
 from gateway.outgoing.intake.values import Origin
 from gateway.outgoing.queue import NewMessage, NewRecipient
-from gateway.outgoing.shards import choose_shard
 from gateway.outgoing.signing import Signer
 
 if TYPE_CHECKING:
-    from gateway.control.records import KeyRecord, ShardRecord, TenantRecord
     from gateway.outgoing.relay.reports import DsnRequest, ReportedRecipient
     from gateway.system.clock import Clock
     from gateway.system.ids import IdSource
@@ -31,27 +29,6 @@ SUBJECTS = {
 }
 STREAM = "report"
 GIVE_UP_SECONDS = 3 * 86_400.0
-
-
-class CannotReport(Exception):
-    """The platform lacks what a report needs: a shard or a key."""
-
-
-class PlatformView(Protocol):
-    """What reports ask of the control plane."""
-
-    @property
-    def platform(self) -> TenantRecord:
-        """The tenant that owns the installation's own domain."""
-        ...
-
-    def shards_of(self, tenant_id: str, environment: str) -> tuple[ShardRecord, ...]:
-        """A tenant's shards in one environment."""
-        ...
-
-    def keys_of(self, domain_name: str) -> tuple[KeyRecord, ...]:
-        """A domain's DKIM keys, in every state."""
-        ...
 
 
 class ReportWriter:
@@ -71,9 +48,7 @@ class ReportWriter:
         clock: Clock,
         ids: IdSource,
     ) -> None:
-        self._directory = directory
-        self._signer = signer
-        self._organisational_domain = organisational_domain
+        self._mail = PlatformMail(directory, signer, organisational_domain, hostname)
         self._hostname = hostname
         self._clock = clock
         self._ids = ids
@@ -90,28 +65,10 @@ class ReportWriter:
         except AddressError as error:
             self._cannot(request, str(error))
             return None
-        platform = self._directory.platform
-        shard = choose_shard(
-            self._directory.shards_of(platform.id, "production"),
-            from_domain=self._hostname,
-            stream=STREAM,
-            recipient_domain=recipient.domain_key,
-            organisational_domain=self._organisational_domain,
-        )
-        keys = [key for key in self._directory.keys_of(self._hostname) if key.state == "active"]
-        if shard is None or not keys:
-            # Without a report the failure would be silent: it stays queued until there can be one.
-            raise CannotReport("the platform has no shard or no active DKIM key; see `gatepost shard list`")
-        to = NewRecipient(
-            str(recipient),
-            recipient.domain_key,
-            shard.id,
-            frozenset({"NEVER"}),
-            paused=shard.state == "paused",
-        )
-        return self._message(request, to, keys)
+        # Without a report the failure would be silent: it stays queued until there can be one.
+        return self._message(request, self._mail.place(recipient, STREAM))
 
-    def _message(self, request: DsnRequest, to: NewRecipient, keys: Sequence[KeyRecord]) -> NewMessage:
+    def _message(self, request: DsnRequest, to: NewRecipient) -> NewMessage:
         message, report_id = request.message, self._ids.message_id()
         header_id = f"<{report_id}@{self._hostname}>"
         raw = self._octets(request, to, header_id)
@@ -132,7 +89,7 @@ class ReportWriter:
             from_domain=self._hostname,
             size=len(content),
             content=content,
-            sign=partial(self._signer.sign, header, body, keys, self._clock.now()),
+            sign=self._mail.signing(header, body, self._clock.now()),
             recipients=(to,),
             give_up_at=request.at + GIVE_UP_SECONDS,
             received_at=request.at,

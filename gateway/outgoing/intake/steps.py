@@ -35,6 +35,6 @@ STEPS: Mapping[Origin, Steps] = MappingProxyType(
         Origin.FORWARD: Steps(False, True, True, "from", "tenant", "token"),
         Origin.DSN: Steps(False, False, False, "platform", "platform", "null"),
         Origin.REPORT: Steps(False, False, False, "platform", "platform", "null"),
-        Origin.SYSTEM: Steps(False, False, True, "platform", "platform", "token"),
+        Origin.SYSTEM: Steps(False, False, True, "platform", "platform", "null"),
     }
 )
