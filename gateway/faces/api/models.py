@@ -112,6 +112,8 @@ def _shown_type(hint: Any, name: str) -> Any:
     if dataclasses.is_dataclass(hint):
         return model_of(typing.cast("type", hint))
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Literal:
+        return hint
     if origin in (typing.Union, types.UnionType):
         shown: Any = _shown_type(arguments[0], name)
         for argument in arguments[1:]:
