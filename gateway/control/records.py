@@ -6,7 +6,9 @@ lower-case A-labels without a final dot. Nothing here can be written: changes go
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ DomainState = Literal["pending", "verifying", "active", "degraded", "suspended",
 ShardState = Literal["active", "paused", "retired"]
 KeyState = Literal["pending", "active", "retiring", "revoked", "destroyed"]
 KeyAlgorithm = Literal["rsa-sha256", "ed25519-sha256"]
+ListKind = Literal["domain", "tld", "address"]
 ActorKind = Literal["cli", "api", "system", "session"]
 Right = Literal["read", "write", "send", "support"]
 RIGHTS: tuple[Right, ...] = ("read", "write", "send", "support")
@@ -195,6 +198,51 @@ class CredentialRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class RaiseRecord:
+    """Limits raised until a time: an account's, or (`account_id` None) a tenant's in each of its workspaces.
+
+    `limits` are by name, such as `messages_per_day`.
+    """
+
+    id: str
+    tenant_id: str
+    account_id: str | None
+    limits: Mapping[str, int]
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class ListRecord:
+    """A list that rules name; `owner` is a tenant's id or "shared". `values` as rules compare them."""
+
+    id: str
+    name: str
+    owner: str
+    kind: ListKind
+    values: frozenset[str] = field(repr=False)
+
+    @property
+    def owner_word(self) -> str:
+        """Whose it is, for people."""
+        return "shared" if self.owner == "shared" else "own"
+
+
+@dataclass(frozen=True, slots=True)
+class ListsInReach:
+    """The lists that a tenant's rules may name: its own hides a shared one of the same name."""
+
+    own: Mapping[str, ListRecord]
+    shared: Mapping[str, ListRecord]
+
+    def get(self, name: str) -> ListRecord | None:
+        """The list with this name."""
+        return self.own.get(name) or self.shared.get(name)
+
+
+NO_LISTS = ListsInReach(MappingProxyType({}), MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
 class Identity:
     """Who speaks in a session, with what binds it, as of control revision `revision`."""
 
@@ -204,3 +252,4 @@ class Identity:
     policy: EffectivePolicy
     credential: CredentialRecord | None
     revision: int
+    lists: ListsInReach = NO_LISTS

@@ -20,11 +20,13 @@ from gateway.control.installation.service import Installation
 from gateway.control.installation.vault import Vault
 from gateway.control.keys.material import KeyMaker, make_key
 from gateway.control.keys.service import KeyService
+from gateway.control.lists.service import ListService
 from gateway.control.plans.service import PlanService
 from gateway.control.policies.checks import require_within_plan
 from gateway.control.policies.service import PolicyService, find_policy
 from gateway.control.policies.store import read_policy_set
 from gateway.control.provisioning.service import ProvisioningService
+from gateway.control.raises.service import RaiseService
 from gateway.control.settings import ControlSettings
 from gateway.control.shards.service import ShardService
 from gateway.control.sources.service import SourceService
@@ -62,6 +64,8 @@ class ControlServices:
     master_key: MasterKeyService
     settings: ControlSettings
     api_keys: ApiKeyService
+    raises: RaiseService
+    lists: ListService
     _build: _Builder = field(repr=False)
 
     @classmethod
@@ -145,6 +149,8 @@ class _Builder:
             master_key=MasterKeyService(writes, self.master_key),
             settings=settings,
             api_keys=ApiKeyService(writes),
+            raises=RaiseService(writes),
+            lists=ListService(writes),
             _build=self,
         )
 

@@ -1,16 +1,16 @@
 """Who may see what: the one place where a caller's limits become conditions of queries.
 
-    limit         tenants  workspaces      accounts, app passwords  domains, shards, keys   audit
-    tenant        its own  own and shared  the tenant's             the tenant's            the tenant's
-    workspace     –        it              those in it              none                    none
-    environment   all      of it           of it                    of it                   none
+    limit         tenants  workspaces, lists  accounts, passwords, raises  domains, shards, keys  audit
+    tenant        its own  own and shared     the tenant's                 the tenant's           its own
+    workspace     –        it; no list        those in it                  none                   none
+    environment   all      of it; no list     of it                        of it                  none
 
 Several limits hold together. What a caller may not see is not there for it.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 
@@ -20,6 +20,8 @@ from gateway.control.base import Base
 from gateway.control.credentials.model import CredentialRow
 from gateway.control.domains.model import DomainRow
 from gateway.control.keys.model import KeyRow
+from gateway.control.lists.model import ListRow
+from gateway.control.raises.model import RaiseRow
 from gateway.control.records import Actor
 from gateway.control.shards.model import ShardRow
 from gateway.control.tenants.model import TenantRow
@@ -50,6 +52,8 @@ def _of_tenant(tenant_id: str, row_type: type[Base]) -> Condition:
         return TenantRow.id == tenant_id
     if row_type is WorkspaceRow:
         return WorkspaceRow.owner.in_([tenant_id, SHARED])
+    if row_type is ListRow:
+        return ListRow.owner.in_([tenant_id, SHARED])
     column: Any = getattr(row_type, "tenant_id", None)
     return column == tenant_id if column is not None else sa.false()
 
@@ -59,14 +63,17 @@ def _of_workspace(workspace_id: str, row_type: type[Base]) -> Condition:
         return WorkspaceRow.id == workspace_id
     if row_type is AccountRow:
         return AccountRow.workspace_id == workspace_id
-    if row_type is CredentialRow:
-        return CredentialRow.account_id.in_(
-            sa.select(AccountRow.id).where(AccountRow.workspace_id == workspace_id)
-        )
+    if row_type in (CredentialRow, RaiseRow):
+        column: Any = row_type.account_id
+        return cast("Condition", column.in_(_accounts(AccountRow.workspace_id == workspace_id)))
     if row_type is TenantRow:
         # Its owner, if it has one: a new account names the tenant.
         return TenantRow.id.in_(sa.select(WorkspaceRow.tenant_id).where(WorkspaceRow.id == workspace_id))
     return sa.false()
+
+
+def _accounts(condition: Condition) -> sa.Select[str]:
+    return sa.select(AccountRow.id).where(condition)
 
 
 def _of_environment(environment: str, row_type: type[Base]) -> Condition:
@@ -74,10 +81,9 @@ def _of_environment(environment: str, row_type: type[Base]) -> Condition:
         return sa.true()
     if row_type is AuditEntryRow:
         return sa.false()
-    if row_type is CredentialRow:
-        return CredentialRow.account_id.in_(
-            sa.select(AccountRow.id).where(AccountRow.environment == environment)
-        )
+    if row_type in (CredentialRow, RaiseRow):
+        owner: Any = row_type.account_id
+        return cast("Condition", owner.in_(_accounts(AccountRow.environment == environment)))
     if row_type is KeyRow:
         return sa.or_(
             KeyRow.domain_id.in_(sa.select(DomainRow.id).where(DomainRow.environment == environment)),

@@ -20,7 +20,7 @@ class AccountEntry:
     account: AccountRecord
     credentials: tuple[CredentialRecord, ...]
     _token: object = None
-    _identities: dict[str | None, Identity] = field(default_factory=dict)
+    _identities: dict[str | None, tuple[Identity, float]] = field(default_factory=dict)
 
     def credential(self, credential_id: str) -> CredentialRecord | None:
         """One of the account's credentials, revoked ones included."""
@@ -29,16 +29,19 @@ class AccountEntry:
                 return credential
         return None
 
-    def known_identity(self, token: object, credential_id: str | None) -> Identity | None:
-        """The identity put together before from the snapshot with this token."""
-        return self._identities.get(credential_id) if self._token is token else None
+    def known_identity(self, token: object, credential_id: str | None, now: float) -> Identity | None:
+        """The identity put together before from the snapshot with this token, if it still holds `now`."""
+        known = self._identities.get(credential_id) if self._token is token else None
+        return known[0] if known is not None and now < known[1] else None
 
-    def keep_identity(self, token: object, credential_id: str | None, identity: Identity) -> None:
-        """Keep an identity for as long as the snapshot with this token stands."""
+    def keep_identity(
+        self, token: object, credential_id: str | None, identity: Identity, until: float
+    ) -> None:
+        """Keep an identity for as long as the snapshot with this token stands, at most `until` then."""
         if self._token is not token:
             self._identities = {}
             self._token = token
-        self._identities[credential_id] = identity
+        self._identities[credential_id] = (identity, until)
 
 
 class AccountCache:

@@ -31,6 +31,7 @@ from gateway.control.records import (
     DomainRecord,
     Identity,
     KeyRecord,
+    ListsInReach,
     ShardRecord,
     TenantRecord,
     WorkspaceRecord,
@@ -51,10 +52,10 @@ Callback = Callable[[int, tuple[Change, ...]], None]
 class Directory:
     """What the data plane knows of the control plane.
 
-    Tenants, workspaces, domains, shards, keys and policies are in memory whole; accounts with their
-    credentials are read when asked for and kept, the least recently used go. `start` reads everything and
-    follows the change log in a thread of its own; make and start it after the fork. Without `start`,
-    `refresh` does the same once: for the command line.
+    Tenants, workspaces, domains, shards, keys, raised limits, lists and policies are in memory whole;
+    accounts with their credentials are read when asked for and kept, the least recently used go. `start`
+    reads everything and follows the change log in a thread of its own; make and start it after the fork.
+    Without `start`, `refresh` does the same once: for the command line.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class Directory:
         most_accounts: int = 100_000,
     ) -> None:
         """`read_policies` reads all policy documents in a transaction; `most_accounts`: in memory."""
-        self._store = DirectoryStore(database, read_policies)
+        self._store = DirectoryStore(database, read_policies, clock.now)
         self._clock = clock
         self._snapshot = Snapshot.empty()
         self._accounts = AccountCache(most_accounts)
@@ -197,6 +198,10 @@ class Directory:
             raise LookupError(f"no tenant {tenant_id} or no workspace {workspace_id} is known")
         return snapshot.effective_policy(tenant, workspace)
 
+    def lists_of(self, tenant_id: str) -> ListsInReach:
+        """The lists that a tenant's rules may name: its own and the shared ones."""
+        return self._snapshot.lists_of(tenant_id)
+
     # Accounts
 
     def identity_now(
@@ -264,8 +269,8 @@ class Directory:
     def _judge(
         self, entry: AccountEntry, credential_id: str | None, protocol: str | None
     ) -> Identity | Refused | None:
-        snapshot = self._snapshot
-        identity = entry.known_identity(snapshot.token, credential_id)
+        snapshot, now = self._snapshot, self._clock.now()
+        identity = entry.known_identity(snapshot.token, credential_id, now)
         if identity is None:
             tenant = snapshot.tenants.get(entry.account.tenant_id)
             workspace = snapshot.workspaces.get(entry.account.workspace_id)
@@ -274,10 +279,13 @@ class Directory:
             credential = entry.credential(credential_id) if credential_id is not None else None
             if credential_id is not None and (credential is None or credential.revoked_at is not None):
                 return Refused(RefusedReason.REVOKED)
-            policy = snapshot.effective_policy(tenant, workspace)
-            identity = Identity(entry.account, tenant, workspace, policy, credential, snapshot.revision)
-            entry.keep_identity(snapshot.token, credential_id, identity)
-        reason = refusal(identity, protocol, self._clock.now())
+            policy, until = snapshot.raised_policy(entry.account, tenant, workspace, now)
+            lists = snapshot.lists_of(tenant.id)
+            identity = Identity(
+                entry.account, tenant, workspace, policy, credential, snapshot.revision, lists
+            )
+            entry.keep_identity(snapshot.token, credential_id, identity, until)
+        reason = refusal(identity, protocol, now)
         return identity if reason is None else Refused(reason)
 
     async def _read(self, work: Callable[[], T]) -> T:

@@ -14,12 +14,16 @@ from gateway.control.credentials.model import CredentialRow, credential_record
 from gateway.control.credentials.terms import MOST_AN_ACCOUNT
 from gateway.control.domains.model import DomainRow
 from gateway.control.keys.model import KeyRow
+from gateway.control.lists.model import ListItemRow, ListRow
 from gateway.control.plans.model import PlanRow
+from gateway.control.raises.model import RaiseRow
 from gateway.control.records import (
     AccountRecord,
     CredentialRecord,
     DomainRecord,
     KeyRecord,
+    ListRecord,
+    RaiseRecord,
     ShardRecord,
     SourceRecord,
     TenantRecord,
@@ -127,6 +131,32 @@ def keys(connection: Connection, ids: Ids) -> dict[str, KeyRecord]:
         KeyRow.shard_id,
     ).where(KeyRow.state != "destroyed")
     return _records(connection, statement, KeyRow.id, ids, lambda row: KeyRecord(**row._mapping))
+
+
+def raises(connection: Connection, ids: Ids, now: float) -> dict[str, RaiseRecord]:
+    """The raised limits with these ids that hold now, or will; None: all."""
+    statement = sa.select(
+        RaiseRow.id, RaiseRow.tenant_id, RaiseRow.account_id, RaiseRow.limits, RaiseRow.until
+    ).where(RaiseRow.revoked_at.is_(None), RaiseRow.until > now)
+    return _records(connection, statement, RaiseRow.id, ids, lambda row: RaiseRecord(**row._mapping))
+
+
+def lists(connection: Connection, ids: Ids) -> dict[str, ListRecord]:
+    """The lists with these ids, each with all that stands in it; None: all."""
+    values: dict[str, set[str]] = {}
+    items = sa.select(ListItemRow.list_id, ListItemRow.value)
+    for some in [None] if ids is None else _slices(ids):
+        wanted = items if some is None else items.where(ListItemRow.list_id.in_(some))
+        for list_id, value in connection.execute(wanted):
+            values.setdefault(list_id, set()).add(value)
+    statement = sa.select(ListRow.id, ListRow.name, ListRow.owner, ListRow.kind)
+    return _records(
+        connection,
+        statement,
+        ListRow.id,
+        ids,
+        lambda row: ListRecord(**row._mapping, values=frozenset(values.get(row.id, ()))),
+    )
 
 
 def shards_with_sources(connection: Connection, source_ids: Sequence[str]) -> set[str]:

@@ -33,9 +33,13 @@ class News:
 class DirectoryStore:
     """Reads only. Every answer comes with the revision it is true of. All methods raise DatabaseAway."""
 
-    def __init__(self, database: Database, read_policies: Callable[[Connection], Policies]) -> None:
+    def __init__(
+        self, database: Database, read_policies: Callable[[Connection], Policies], now: Callable[[], float]
+    ) -> None:
+        """`now`: the time, in seconds since 1970; limits raised until before then are not read."""
         self._database = database
         self._read_policies = read_policies
+        self._now = now
         self._probe: ChangeProbe | None = None
         self._unread = True
 
@@ -69,6 +73,8 @@ class DirectoryStore:
                 domains=dict(rows.domains(connection, None)),
                 shards=dict(rows.shards(connection, None)),
                 keys=dict(rows.keys(connection, None)),
+                raises=dict(rows.raises(connection, None, self._now())),
+                lists=dict(rows.lists(connection, None)),
                 policies=self._read_policies(connection),
             )
         return head, read
@@ -99,7 +105,7 @@ class DirectoryStore:
             .order_by(ChangeRow.revision, ChangeRow.n)
         )
         changes = tuple(Change(row.kind, row.row_id, row.tenant_id, row.account_id) for row in log)
-        read = _read(connection, changes)
+        read = _read(connection, changes, self._now())
         if any(change.kind in _POLICY_KINDS for change in changes):
             read = replace(read, policies=self._read_policies(connection))
         return News(head, changes, read)
@@ -122,7 +128,7 @@ def _reaches_back(connection: Connection, after: int) -> bool:
     return oldest is not None and oldest <= after + 1
 
 
-def _read(connection: Connection, changes: tuple[Change, ...]) -> Rows:
+def _read(connection: Connection, changes: tuple[Change, ...], now: float) -> Rows:
     ids: dict[str, set[str]] = {}
     for change in changes:
         ids.setdefault(change.kind, set()).add(change.id)
@@ -138,6 +144,8 @@ def _read(connection: Connection, changes: tuple[Change, ...]) -> Rows:
         domains=_now(ids.get("domain"), rows.domains(connection, ids.get("domain", ()))),
         shards=_now(ids.get("shard"), rows.shards(connection, ids.get("shard", ()))),
         keys=_now(ids.get("key"), rows.keys(connection, ids.get("key", ()))),
+        raises=_now(ids.get("raise"), rows.raises(connection, ids.get("raise", ()), now)),
+        lists=_now(ids.get("list"), rows.lists(connection, ids.get("list", ()))),
     )
 
 

@@ -119,6 +119,10 @@ class PolicySet:
             self._resolved[policy, plan, shared] = known
         return known
 
+    def ceiling(self, plan: str, key: str) -> Limit | None:
+        """What the plan, or one it extends, sets as a limit; None if nothing. Raises UnknownDocument."""
+        return _find(self.chain("plan", plan), key)
+
     def above_plan(self, policy: str, plan: str) -> tuple[Excess, ...]:
         """The limits that the policy itself sets above the plan's: an error in a tenant's own workspace."""
         of_policy, of_plan = self.chain("policy", policy), self.chain("plan", plan)

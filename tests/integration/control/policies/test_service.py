@@ -88,32 +88,6 @@ def test_plan_and_apply(control_services: ControlServices, write: Write) -> None
     assert revision(control_services) == before + 2
 
 
-def test_documents_come_as_texts_too(control_services: ControlServices) -> None:
-    files = [
-        ("policies/strict.toml", 'extends = "default"\n[limits]\nmessage_bytes = "1 MiB"\n'),
-        ("policies/plans/small.toml", "[limits.account]\nmessages_per_day = 5\n"),
-    ]
-    planned = control_services.policies.plan_documents(OPERATOR, files)
-    assert [(one.kind, one.name, one.change) for one in planned] == [
-        ("policy", "strict", "new"),
-        ("plan", "small", "new"),
-    ]
-    assert control_services.policies.apply_documents(OPERATOR, files) == planned
-    again = control_services.policies.plan_documents(OPERATOR, files)
-    assert [one.change for one in again] == ["unchanged", "unchanged"]
-    wrong = [("a/x.toml", "y = 1"), ("b/x.toml", ""), ("c.txt", "")]
-    with pytest.raises(InvalidDocuments) as refused:
-        control_services.policies.plan_documents(OPERATOR, wrong)
-    assert [(one.file, one.line) for one in refused.value.problems] == [
-        ("a/x.toml", 1),
-        ("b/x.toml", 0),
-        ("c.txt", 0),
-    ]
-    for files in ([], wrong[2:]):
-        with pytest.raises(InvalidDocuments):
-            control_services.policies.apply_documents(OPERATOR, files)
-
-
 def test_versions_stay(control_services: ControlServices, write: Write) -> None:
     for size in (1, 2, 3):
         text = f'[limits]\nmessage_bytes = "{size} MiB"\n'

@@ -32,7 +32,8 @@ def services(control_services: ControlServices) -> ControlServices:
 
 def _where(services: ControlServices) -> dict[str, tuple[str, str]]:
     return {
-        one.address.partition("@")[0]: (one.workspace, one.assignment) for one in services.accounts.list(OPERATOR)
+        one.address.partition("@")[0]: (one.workspace, one.assignment)
+        for one in services.accounts.list(OPERATOR)
     }
 
 
