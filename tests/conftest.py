@@ -6,5 +6,4 @@ pytest_plugins = [
     "tests.support.installation",
     "tests.support.peers",
     "tests.support.api",
-    "tests.support.nameservers",
 ]

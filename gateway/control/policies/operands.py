@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 from gateway.control.policies.expressions import PatternError
+from gateway.control.policies.lists import LIST_NAME, LIST_NAME_RULE
 from gateway.control.policies.patterns import parse_pattern
 from gateway.control.policies.quantities import parse_size
 from gateway.control.policies.readers import LARGEST, shown_raw
@@ -27,6 +28,8 @@ def read_operand(field: str, kind: FieldType, op: Op, value: object) -> Operand:
     if op == "in_network":
         entries = value if isinstance(value, list) else [value]
         return tuple(_network(entry) for entry in _bounded(entries))
+    if op == "in_list":
+        return _list_name(value)
     if op == "matches":
         try:
             return parse_pattern(_text(value))
@@ -46,6 +49,14 @@ def _read_list(field: str, kind: FieldType, value: object) -> Operand:
     if kind in (FieldType.NUMBER, FieldType.SIZE):
         return frozenset(_number(kind, entry) for entry in entries)
     return frozenset(_whole_text(kind, entry) for entry in entries)
+
+
+def _list_name(value: object) -> str:
+    if not isinstance(value, str) or not LIST_NAME.fullmatch(value):
+        raise OperandError(
+            f"{shown_raw(value)} is not allowed; allowed: the name of a list, {LIST_NAME_RULE}"
+        )
+    return value
 
 
 def _bounded(entries: list[object]) -> list[object]:

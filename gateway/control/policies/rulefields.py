@@ -47,8 +47,8 @@ _TEXT_OPS = ("is", "is_not", "in", "contains", "starts_with", "ends_with", "matc
 _NUMBER_OPS = ("is", "is_not", "in", "greater", "less")
 _OPS = {
     FieldType.TEXT: _TEXT_OPS,
-    FieldType.ADDRESS: _TEXT_OPS,
-    FieldType.DOMAIN: _TEXT_OPS,
+    FieldType.ADDRESS: (*_TEXT_OPS, "in_list"),
+    FieldType.DOMAIN: (*_TEXT_OPS, "in_list"),
     FieldType.NUMBER: _NUMBER_OPS,
     FieldType.SIZE: _NUMBER_OPS,
     FieldType.DAY: ("is", "is_not", "in"),

@@ -64,6 +64,7 @@ class _RuleReader:
     problems: ProblemList
     comparisons: int = 0
     fields: set[str] = field(default_factory=set)
+    lists: set[str] = field(default_factory=set)
 
     def read(self) -> Rule | None:
         """The rule, or None if it has mistakes (they are noted)."""
@@ -88,6 +89,7 @@ class _RuleReader:
             tag=tag,
             source=self.source,
             needs_attachments=any(is_about_attachments(field) for field in self.fields),
+            lists=tuple(sorted(self.lists)),
         )
 
     def _action_details(self, action: str | None) -> tuple[str | None, str | None]:
@@ -182,10 +184,13 @@ class _RuleReader:
             return None
         known = cast("Op", op)
         try:
-            return Test(name, known, read_operand(name, kind, known, table["value"]))
+            operand = read_operand(name, kind, known, table["value"])
         except OperandError as error:
             self.problems.add((*path, "value"), str(error))
             return None
+        if known == "in_list":
+            self.lists.add(str(operand))
+        return Test(name, known, operand)
 
     def _text(self, key: str, limit: int, *, required: bool = False) -> str | None:
         if key not in self.table:

@@ -28,6 +28,7 @@ Op = Literal[
     "greater",
     "less",
     "in_network",
+    "in_list",
 ]
 Network = IPv4Network | IPv6Network
 Operand = str | int | frozenset[str] | frozenset[int] | Pattern | tuple[Network, ...]
@@ -35,7 +36,10 @@ Operand = str | int | frozenset[str] | frozenset[int] | Pattern | tuple[Network,
 
 @dataclass(frozen=True, slots=True)
 class Test:
-    """One comparison. `operand` is ready to compare with: texts are casefolded, patterns compiled."""
+    """One comparison. `operand` is ready to compare with: texts are casefolded, patterns compiled.
+
+    Of `in_list` it is the list's name: what stands in it is looked up when the rule is asked.
+    """
 
     field: str
     op: Op
@@ -79,3 +83,5 @@ class Rule:
     tag: str | None = None
     source: str = ""
     needs_attachments: bool = False
+    lists: tuple[str, ...] = ()
+    """The names of the lists it asks."""

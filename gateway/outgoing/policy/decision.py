@@ -19,7 +19,7 @@ from gateway.outgoing.policy.values import Decision, DomainLookup, Facts, Messag
 
 if TYPE_CHECKING:
     from gateway.control.policies import Rule
-    from gateway.control.records import Identity
+    from gateway.control.records import Identity, ListsInReach
     from gateway.mail.address import Mailbox
 
 ACCEPTED = "accepted"
@@ -111,14 +111,15 @@ def check_sender(reverse_path: Mailbox | None, identity: Identity, domains: Doma
 
 
 def _ask_rules(case: _Case) -> Decision:
-    subject = Subject(case.facts, case.named[0], case.options)
+    subject = Subject(case.facts, case.named[0], case.options, case.identity.lists)
     steps = list(_PASSED)
     for rule in case.identity.policy.outbound_rules:
         name = name_of(rule)
         if not holds(rule.condition, subject):
-            steps.append(Step(name, "not matched"))
+            steps.append(Step(name, "not matched", lists_of(rule, subject.lists)))
             continue
-        steps.append(Step(name, "matched", rule.action))
+        asked = lists_of(rule, subject.lists)
+        steps.append(Step(name, "matched", f"{rule.action}; {asked}" if asked else rule.action))
         if rule.action == "tag":
             subject.options = _with_tag(subject.options, rule.tag or rule.name)
             continue
@@ -131,6 +132,16 @@ def _ask_rules(case: _Case) -> Decision:
 def name_of(rule: Rule) -> str:
     """How a rule is named in decisions, records and logs: `policy free: no executables`."""
     return f"{rule.source}: {rule.name}"
+
+
+def lists_of(rule: Rule, lists: ListsInReach) -> str:
+    """The lists that a rule asks, for people; empty where it asks none."""
+    told = []
+    for name in rule.lists:
+        found = lists.get(name)
+        what = f"{found.owner_word}, {len(found.values)} of kind {found.kind}" if found else "is not there"
+        told.append(f"list {name} ({what})")
+    return ", ".join(told)
 
 
 def _reply_of(rule: Rule) -> Reply:

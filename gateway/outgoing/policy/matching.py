@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, cast
 
 from gateway.control.policies.rulefields import DAYS, HEADER_PREFIX
 from gateway.control.policies.rules import All, AnyOf, Condition, Not, Test
+from gateway.control.records import NO_LISTS
 from gateway.mail.mime import decode_words
 from gateway.outgoing.policy.limits import names_of, scanned_attachments, types_of
 
 if TYPE_CHECKING:
     from gateway.control.policies.patterns import Pattern
     from gateway.control.policies.rules import Network
+    from gateway.control.records import ListKind, ListRecord, ListsInReach
     from gateway.mail.address import Mailbox
     from gateway.outgoing.policy.values import Facts, MessageOptions
 
@@ -23,12 +25,15 @@ NumberValues = Iterable[int]
 
 
 class Subject:
-    """A message as rules see it: its facts, its author, its options so far (rules may add tags)."""
+    """A message as rules see it: facts, author, options so far (rules may add tags), the tenant's lists."""
 
-    __slots__ = ("author", "facts", "options")
+    __slots__ = ("author", "facts", "lists", "options")
 
-    def __init__(self, facts: Facts, author: Mailbox, options: MessageOptions) -> None:
+    def __init__(
+        self, facts: Facts, author: Mailbox, options: MessageOptions, lists: ListsInReach = NO_LISTS
+    ) -> None:
         self.facts = facts
+        self.lists = lists
         self.author = author
         self.options = options
 
@@ -51,6 +56,8 @@ def _test(test: Test, subject: Subject) -> bool:
         return _compare_numbers(test, number(subject))
     if test.op == "in_network":
         return _in_network(subject.facts.client_address, cast("Sequence[Network]", test.operand))
+    if test.op == "in_list":
+        return _in_list(subject.lists.get(cast("str", test.operand)), _TEXTS[test.field](subject))
     if test.field.startswith(HEADER_PREFIX):
         return _compare_texts(test, _header(test.field.removeprefix(HEADER_PREFIX), subject))
     return _compare_texts(test, _TEXTS[test.field](subject))
@@ -76,6 +83,14 @@ def _compare_texts(test: Test, values: TextValues) -> bool:
         return any(value.startswith(text) for value in folded)
     assert test.op == "ends_with", "the grammar lets no other op through"
     return any(value.endswith(text) for value in folded)
+
+
+def _in_list(named: ListRecord | None, values: TextValues) -> bool:
+    """Whether a value stands in the list, each looked up once; nothing does in one that is not there."""
+    if named is None:
+        return False
+    part = _PARTS[named.kind]
+    return any(part(value.casefold()) in named.values for value in values)
 
 
 def _compare_numbers(test: Test, values: NumberValues) -> bool:
@@ -157,4 +172,11 @@ _NUMBERS: dict[str, Callable[[Subject], NumberValues]] = {
     "attachment.size": lambda subject: [one.size for one in scanned_attachments(subject.facts)],
     "attachment.count": lambda subject: [len(scanned_attachments(subject.facts))],
     "hour": lambda subject: [_now(subject).tm_hour],
+}
+
+# What of an address or a domain a list of each kind holds.
+_PARTS: dict[ListKind, Callable[[str], str]] = {
+    "domain": lambda value: value.rpartition("@")[2],
+    "tld": lambda value: value.rpartition(".")[2],
+    "address": lambda value: value,
 }

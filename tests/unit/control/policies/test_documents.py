@@ -264,3 +264,22 @@ def test_packaged_documents_are_right() -> None:
     policies = ("default", "trial", "free", "staging", "development", "standard", "bulk")
     plans = ("trial", "free", "standard", "enterprise")
     assert sources == {f"policy {name}" for name in policies} | {f"plan {name}" for name in plans}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "problem"),
+    [
+        ("to", '"No List"', "the name of a list"),
+        ("to", "[]", "the name of a list"),
+        ("subject", '"partners"', "in_list"),
+    ],
+)
+def test_what_no_rule_can_ask_of_a_list(field: str, value: str, problem: str) -> None:
+    text = f"""
+[[rules]]
+name = "r"
+action = "hold"
+all = [{{ field = "{field}", op = "in_list", value = {value} }}]
+"""
+    (found,) = read_document(text, "p.toml", "policy", "p").problems
+    assert problem in found.message

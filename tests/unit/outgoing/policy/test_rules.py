@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.control.policies.rules import All, AnyOf, Condition, Not, Test
+from gateway.control.records import Identity, ListRecord, ListsInReach
 from gateway.mail.address import parse_mailbox
 from gateway.outgoing.policy import MessageOptions
 from gateway.outgoing.policy.matching import Subject, holds
@@ -203,3 +205,60 @@ def test_conditions_mean_what_they_say(condition: Condition) -> None:
 def test_de_morgan(one: Condition, other: Condition) -> None:
     """not (a and b) is (not a) or (not b)."""
     assert holds(Not(All((one, other))), SUBJECT) is holds(AnyOf((Not(one), Not(other))), SUBJECT)
+
+
+def _with_lists(text: str, **lists: tuple[str, set[str]]) -> Identity:
+    shared = {
+        name: ListRecord(name, name, "shared", kind, frozenset(values))  # type: ignore[arg-type]
+        for name, (kind, values) in lists.items()
+    }
+    return replace(identity(text), lists=ListsInReach({}, shared))
+
+
+@pytest.mark.parametrize(
+    ("field", "kind", "values", "matches"),
+    [
+        ("to", "address", {"to@there.example"}, True),
+        ("to", "address", {"other@there.example"}, False),
+        ("to", "domain", {"there.example"}, True),
+        ("to", "domain", {"example"}, False),
+        ("to", "tld", {"example"}, True),
+        ("to.domain", "domain", {"there.example"}, True),
+        ("to.domain", "tld", {"example"}, True),
+        ("to.domain", "tld", {"there.example"}, False),
+        ("to.domain", "address", {"to@there.example"}, False),
+        ("from.domain", "domain", {"acme.example"}, True),
+        ("sender", "address", {"app@acme.example"}, True),
+    ],
+)
+def test_rules_ask_lists(field: str, kind: str, values: set[str], matches: bool) -> None:
+    text = f"""
+[[rules]]
+name = "listed"
+all = [{{ field = "{field}", op = "in_list", value = "some" }}]
+action = "hold"
+"""
+    who = _with_lists(text, some=(kind, values))
+    decision = judge(message(), who=who)
+    assert decision.action == ("hold" if matches else "accept")
+    assert f"list some (shared, 1 of kind {kind})" in decision.steps[-1].detail
+
+
+def test_nothing_stands_in_a_list_that_is_not_there() -> None:
+    text = """
+[[rules]]
+name = "only friends"
+not = { field = "to.domain", op = "in_list", value = "friends" }
+action = "reject"
+"""
+    assert judge(message(), who=identity(text)).action == "reject"
+    decision = judge(message(), who=_with_lists(text, friends=("domain", {"there.example"})))
+    assert decision.action == "accept"
+    own = replace(
+        _with_lists(text, friends=("domain", {"there.example"})),
+        lists=ListsInReach(
+            {"friends": ListRecord("l", "friends", "tenant-acme", "domain", frozenset())},
+            {"friends": ListRecord("m", "friends", "shared", "domain", frozenset({"there.example"}))},
+        ),
+    )
+    assert judge(message(), who=own).action == "reject"
