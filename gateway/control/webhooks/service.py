@@ -8,9 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from gateway.control.clientids import set_client_id
 from gateway.control.errors import Conflict, Invalid
 from gateway.control.installation.vault import Vault
 from gateway.control.lookup import clean_metadata, shown
+from gateway.control.paging import Page, PageQuery, read_page
 from gateway.control.recording import payload, record
 from gateway.control.records import Actor
 from gateway.control.tenants.find import find_tenant
@@ -20,7 +22,7 @@ from gateway.control.webhooks.filters import parse_filters
 from gateway.control.webhooks.find import environment_filter, find_webhook, owner_id, workspace_id
 from gateway.control.webhooks.model import STATES, WebhookRow, WebhookSecretRow
 from gateway.control.webhooks.secret import PURPOSE, make_secret, secret_place
-from gateway.control.webhooks.view import WebhookView, secrets_of, webhook_view
+from gateway.control.webhooks.view import LISTING, WebhookView, secrets_of, webhook_view, webhook_views
 from gateway.system.webclient import TargetRefused, parse_target
 
 OVERLAP_SECONDS = 24 * 3600.0
@@ -78,15 +80,24 @@ class WebhookService:
                 events=filters,
                 workspace_id=workspace_id(change.session, actor, workspace, tenant_id),
                 state="active",
-                client_id=client_id,
                 metadata_=pairs,
                 created_at=change.now,
                 **checked,
             )
             _note_time(change, row)
+            _set_client_id(change.session, row, client_id)
             change.add(row)
             secret = self._add_secret(change, row)
             return _recorded(change, "webhook.create", None, row), secret
+
+    def page(self, actor: Actor, query: PageQuery) -> Page[WebhookView]:
+        """A page of the webhooks that the caller may see.
+
+        Filters: tenant, url, environment, state, client_id, metadata.KEY. Sorts: created_at, updated_at, url.
+        Raises Invalid, NotFound (the tenant).
+        """
+        with self._writes.view() as session:
+            return read_page(session, actor, LISTING, query, visible(actor, WebhookRow))
 
     def list(
         self, actor: Actor, *, tenant: str | None = None, state: str | None = None
@@ -100,7 +111,7 @@ class WebhookService:
                 statement = statement.where(WebhookRow.tenant_id == find_tenant(session, actor, tenant).id)
             if state is not None:
                 statement = statement.where(WebhookRow.state == state)
-            return tuple(webhook_view(session, row) for row in session.scalars(statement).all())
+            return tuple(webhook_views(session, session.scalars(statement).all()))
 
     def show(self, actor: Actor, reference: str) -> WebhookView:
         """One webhook by id or URL. Raises NotFound, Conflict (a URL of several)."""
@@ -117,11 +128,12 @@ class WebhookService:
         environment: str | None = None,
         workspace: str | None = None,
         description: str | None = None,
+        client_id: str | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> WebhookView:
-        """Change what is given, leave what is None; "" takes environment, workspace or description away.
+        """Change what is given, leave what is None; "" takes away what need not be there.
 
-        Raises NotFound, Invalid.
+        Raises NotFound, Invalid, Conflict.
         """
         given = self._checked(actor, url, environment, description)
         with self._writes.change(actor) as change:
@@ -133,6 +145,7 @@ class WebhookService:
                 row.events = parse_filters(events)
             if workspace is not None:
                 row.workspace_id = workspace_id(change.session, actor, workspace, row.tenant_id)
+            _set_client_id(change.session, row, client_id)
             if metadata is not None:
                 row.metadata_ = clean_metadata(metadata)
             return _recorded(change, "webhook.update", before, row)
@@ -288,6 +301,10 @@ def _clean_description(text: str) -> str | None:
             f"Give at most {_LONGEST_DESCRIPTION} printable characters.",
         )
     return text or None
+
+
+def _set_client_id(session: Session, row: WebhookRow, client_id: str | None) -> None:
+    set_client_id(session, row, client_id, WebhookRow.tenant_id.is_not_distinct_from(row.tenant_id))
 
 
 def _note_time(change: ControlChange, row: WebhookRow) -> None:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from gateway.control.webhooks.model import WebhookRow, WebhookSecretRow
+from gateway.control.filters import among, in_environment, of_tenant
+from gateway.control.paging import Listing
+from gateway.control.webhooks.model import STATES, WebhookRow, WebhookSecretRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,25 @@ class WebhookView:
 
 def webhook_view(session: Session, row: WebhookRow) -> WebhookView:
     """The view of a row."""
-    ends = [one.expires_at for one in secrets_of(session, row.id) if one.expires_at is not None]
+    return webhook_views(session, [row])[0]
+
+
+def webhook_views(session: Session, rows: Sequence[WebhookRow]) -> list[WebhookView]:
+    """The views of rows, in their order."""
+    ends = sa.select(WebhookSecretRow.webhook_id, sa.func.max(WebhookSecretRow.expires_at))
+    wanted = ends.where(WebhookSecretRow.webhook_id.in_([row.id for row in rows]))
+    found = session.execute(wanted.group_by(WebhookSecretRow.webhook_id)).all()
+    until: dict[str, float | None] = {row[0]: row[1] for row in found}
+    return [_view(row, until.get(row.id)) for row in rows]
+
+
+def secrets_of(session: Session, webhook_id: str) -> Sequence[WebhookSecretRow]:
+    """A webhook's secrets, the oldest first; those that have ended too, until the next rotation."""
+    statement = sa.select(WebhookSecretRow).where(WebhookSecretRow.webhook_id == webhook_id)
+    return session.scalars(statement.order_by(WebhookSecretRow.created_at)).all()
+
+
+def _view(row: WebhookRow, old_secret_until: float | None) -> WebhookView:
     return WebhookView(
         id=row.id,
         name=row.url,
@@ -49,7 +69,7 @@ def webhook_view(session: Session, row: WebhookRow) -> WebhookView:
         description=row.description,
         state=row.state,
         state_reason=row.state_reason,
-        old_secret_until=max(ends, default=None),
+        old_secret_until=old_secret_until,
         client_id=row.client_id,
         metadata=dict(row.metadata_),
         created_at=row.created_at,
@@ -57,7 +77,15 @@ def webhook_view(session: Session, row: WebhookRow) -> WebhookView:
     )
 
 
-def secrets_of(session: Session, webhook_id: str) -> Sequence[WebhookSecretRow]:
-    """A webhook's secrets, the oldest first; those that have ended too, until the next rotation."""
-    statement = sa.select(WebhookSecretRow).where(WebhookSecretRow.webhook_id == webhook_id)
-    return session.scalars(statement.order_by(WebhookSecretRow.created_at)).all()
+LISTING = Listing(
+    row=WebhookRow,
+    views=webhook_views,
+    sorts={"created_at": WebhookRow.created_at, "updated_at": WebhookRow.updated_at, "url": WebhookRow.url},
+    filters={
+        "tenant": of_tenant(WebhookRow.tenant_id),
+        "url": WebhookRow.url,
+        "environment": in_environment(WebhookRow.environment),
+        "state": among(WebhookRow.state, STATES, "state"),
+        "client_id": WebhookRow.client_id,
+    },
+)

@@ -36,7 +36,6 @@ delivery = sa.Table(
     sa.Column("last_error", sa.Text, nullable=True),
     sa.Column("created_at", sa.Double, nullable=False),
     sa.Column("finished_at", sa.Double, nullable=True),
-    sa.UniqueConstraint("webhook_id", "event_id"),
     sa.Index("ix_webhook_delivery_webhook_id_id", "webhook_id", "id"),
     sa.Index(
         "ix_webhook_delivery_due",

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from gateway.control.errors import Conflict, Forbidden, Invalid, NotFound
+from gateway.control.paging import PageQuery
 from gateway.control.records import Actor
 from gateway.control.services import ControlServices
 from gateway.control.webhooks.records import WebhookBook, WebhookRecord
@@ -179,6 +180,25 @@ def test_a_client_id_is_one_webhooks(services: ControlServices) -> None:
     with pytest.raises(Conflict):
         services.webhooks.create(OPERATOR, url=URL, tenant="acme", client_id="mine")
     services.webhooks.create(OPERATOR, url=URL, tenant="other", client_id="mine")
+    platforms, _ = services.webhooks.create(OPERATOR, url=URL, client_id="mine")
+    with pytest.raises(Conflict):
+        services.webhooks.create(OPERATOR, url=URL, client_id="mine")
+    assert services.webhooks.update(OPERATOR, platforms.id, client_id="").client_id is None
+
+
+def test_pages_are_filtered_and_each_is_its_callers(services: ControlServices) -> None:
+    made = [
+        services.webhooks.create(OPERATOR, url=f"{URL}/{n}", tenant="acme", metadata={"n": str(n)})[0]
+        for n in range(3)
+    ]
+    services.webhooks.pause(OPERATOR, made[1].id)
+    first = services.webhooks.page(caller(services, "acme"), PageQuery(limit=2))
+    rest = services.webhooks.page(caller(services, "acme"), PageQuery(limit=2, cursor=first.cursor))
+    assert [one.id for one in (*first.items, *rest.items)] == [one.id for one in made]
+    assert services.webhooks.page(caller(services, "other"), PageQuery()).items == ()
+    for filters in ({"state": "paused"}, {"metadata.n": "1"}, {"url": f"{URL}/1", "tenant": "acme"}):
+        found = services.webhooks.page(OPERATOR, PageQuery(filters=filters)).items
+        assert [one.id for one in found] == [made[1].id]
 
 
 def test_there_is_an_end_to_them(services: ControlServices) -> None:

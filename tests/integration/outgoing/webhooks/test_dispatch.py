@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from gateway.outgoing.follower import Overtaken, feed_reader
 from gateway.outgoing.webhooks.store import KEPT_SECONDS, due, purge, waiting_webhooks
+from gateway.outgoing.webhooks.tables import delivery
 from tests.integration.outgoing.webhooks.world import SOURCE, World
 from tests.support.control import OPERATOR
 
@@ -105,6 +106,16 @@ def test_two_nodes_do_not_write_the_same_event_twice(world: World) -> None:
         two.step()
     assert two.step()[0] == 0
     assert len(world.rows()) == 1
+
+
+def test_events_of_a_restored_database_are_sent_although_their_ids_come_again(world: World) -> None:
+    world.hook(URL)
+    world.happen()
+    world.dispatch()
+    with world.location.write() as connection:
+        connection.execute(sa.update(delivery).values(event_id="location:default-2"))
+    world.happen()
+    assert world.dispatch() == 1
 
 
 def test_a_place_is_not_written_where_nothing_happened(world: World) -> None:
