@@ -30,6 +30,7 @@ peers:
 
 bench: setup
 	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench control
 
 chaos: setup
 	$(BIN)/python -m tests.chaos

@@ -1,5 +1,6 @@
 """`make bench`: how fast the gateway is, and how fast Postfix + OpenDKIM + Dovecot are on the same machine.
 
+    python -m tests.bench control …                     # the control plane: see tests/bench/control
     python -m tests.bench [--quick] [--only gatepost|postfix] [--scenario NAME]... [--rounds N] [--unsigned] [--json FILE]
 
 Both run on loopback with TLS, AUTH and RSA-2048 signatures and relay to a sink in a process of its own; they are
@@ -93,4 +94,8 @@ def _measure_all(targets: list[Target], sink: Sink, scenarios: list[Scenario], r
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["control"]:
+        from tests.bench.control.run import main as measure_control
+
+        sys.exit(measure_control(sys.argv[2:]))
     sys.exit(main())

