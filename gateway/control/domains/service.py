@@ -171,10 +171,11 @@ class DomainService:
             if state == "active":
                 self._hold(change, row, by="dns")
             row.state = state
-            after = _audited(change, "domain.verify", before, row)
+            check = DomainCheck(_audited(change, "domain.verify", before, row), found)
             if state == "active":
                 promote_addresses(change, row)
-            return DomainCheck(after, found)
+            change.result = payload(check)
+            return check
 
     def mark_verified(self, actor: Actor, reference: str, reason: str) -> DomainView:
         """Take the operator's word for a domain; `reason` goes into the audit.

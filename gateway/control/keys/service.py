@@ -25,7 +25,7 @@ from gateway.control.keys.sealing import key_place
 from gateway.control.keys.view import LISTING, KeyView, key_name, key_view
 from gateway.control.lookup import clean_metadata, is_id, not_found, shown
 from gateway.control.paging import Page, PageQuery, read_page
-from gateway.control.recording import record
+from gateway.control.recording import payload, record
 from gateway.control.records import Actor, KeyAlgorithm
 from gateway.control.shards.model import ShardRow
 from gateway.control.transaction import ControlChange, ControlWrites
@@ -73,7 +73,9 @@ class KeyService:
         made = [self._make_key(algorithm, bits) for algorithm, bits in old]
         with self._writes.change(actor) as change:
             row = find_domain(change.session, actor, domain_id)
-            return tuple(self._introduce(change, row, one, "dkim-key.rotate", None) for one in made)
+            views = tuple(self._introduce(change, row, one, "dkim-key.rotate", None) for one in made)
+            change.result = {"items": [payload(view) for view in views], "next_cursor": None}
+            return views
 
     def activate(self, actor: Actor, reference: str) -> KeyView:
         """Sign with a pending key from now on: the caller says that its record is published."""

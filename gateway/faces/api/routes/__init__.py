@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
-from gateway.faces.api.routes import apikeys, tenants
+from gateway.faces.api.routes import apikeys, dkimkeys, domains, shards, sources, tenants
 
-ROOMS = (apikeys, tenants)
+ROOMS = (
+    apikeys,
+    dkimkeys,
+    domains,
+    shards,
+    sources,
+    tenants,
+)

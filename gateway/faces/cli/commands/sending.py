@@ -8,11 +8,12 @@ from typing import Any
 
 import click
 
+from gateway.faces.cli.client import at
 from gateway.faces.cli.command import command, confirm, yes_option
 from gateway.faces.cli.commands.tenancy import environment_option
 from gateway.faces.cli.desk import Desk
+from gateway.faces.cli.labels import label_options, labelled
 from gateway.faces.cli.output import Printer
-from gateway.faces.rendering import plain
 
 DOMAIN_COLUMNS = ("name", "kind", "state", "environment", "tenant_id", "id")
 RECORD_COLUMNS = ("name", "type", "purpose", "state", "value")
@@ -36,28 +37,44 @@ def domain() -> None:
 @click.argument("domain")
 @click.option("--tenant", required=True)
 @environment_option
+@label_options
 def domain_add(desk: Desk, printer: Printer, domain: str, **options: Any) -> None:
     """Add a tenant's domain and make its keys; `domain records` says what to publish."""
-    printer.one(plain(desk.services.domains.add(desk.actor, domain, **options)))
+    printer.one(desk.api.post("/v1/domains", labelled({"name": domain, **options})))
     printer.say(
         f"Publish what `gatepost domain records {domain}` lists, then `gatepost domain verify {domain}`."
     )
+
+
+@command(domain, "add-trial")
+@click.option("--tenant", required=True)
+@environment_option
+def domain_add_trial(desk: Desk, printer: Printer, **options: Any) -> None:
+    """Give a tenant its trial name in an environment; it may send at once."""
+    printer.one(desk.api.post("/v1/domains/trial", options))
 
 
 @command(domain, "list")
 @click.option("--tenant", help="Only this tenant's.")
 def domain_list(desk: Desk, printer: Printer, tenant: str | None) -> None:
     """Domains."""
-    printer.many(
-        map(plain, desk.services.domains.list(desk.actor, tenant=tenant)), DOMAIN_COLUMNS, "no domains"
-    )
+    printer.many(desk.api.list("/v1/domains", sort="name", tenant=tenant), DOMAIN_COLUMNS, "no domains")
 
 
 @command(domain, "show")
 @click.argument("domain")
 def domain_show(desk: Desk, printer: Printer, domain: str) -> None:
     """One domain: its state, and what is missing."""
-    printer.one(plain(desk.services.domains.show(desk.actor, domain)))
+    printer.one(desk.api.get(at("/v1/domains/{}", domain)))
+
+
+@command(domain, "update")
+@click.argument("domain")
+@click.option("--mode", type=click.Choice(["send", "send-receive"]))
+@label_options
+def domain_update(desk: Desk, printer: Printer, domain: str, **changes: Any) -> None:
+    """Change whether a domain receives, or your own words for it."""
+    printer.one(desk.api.patch(at("/v1/domains/{}", domain), labelled(changes)))
 
 
 @command(domain, "records")
@@ -65,7 +82,7 @@ def domain_show(desk: Desk, printer: Printer, domain: str) -> None:
 @click.option("--format", "form", type=click.Choice(["table", "bind", "json"]), default="table")
 def domain_records(desk: Desk, printer: Printer, domain: str, form: str) -> None:
     """The DNS records to publish for a domain."""
-    rows = [plain(record) for record in desk.services.domains.records(desk.actor, domain)]
+    rows = desk.api.get(at("/v1/domains/{}/records", domain))["items"]
     if form == "bind" and not printer.as_json:
         for row in rows:
             print(bind_line(row))
@@ -79,13 +96,12 @@ def domain_records(desk: Desk, printer: Printer, domain: str, form: str) -> None
 @click.argument("domain")
 def domain_verify(desk: Desk, printer: Printer, domain: str) -> None:
     """Look at the domain's DNS now."""
-    found = desk.services.domains.verify(desk.actor, domain)
-    row = plain(found.domain)
+    found = desk.api.post(at("/v1/domains/{}/verify", domain))
     if printer.as_json:
-        printer.one(row | {"records": plain(found.records)})
+        printer.one(found["domain"] | {"records": found["records"]})
         return
-    printer.one(row)
-    printer.many(map(plain, found.records), (*RECORD_COLUMNS, "found"))
+    printer.one(found["domain"])
+    printer.many(found["records"], (*RECORD_COLUMNS, "found"))
 
 
 @command(domain, "mark-verified")
@@ -93,7 +109,7 @@ def domain_verify(desk: Desk, printer: Printer, domain: str) -> None:
 @click.option("--reason", required=True, help="Why it may be used without proof by DNS; goes into the audit.")
 def domain_mark_verified(desk: Desk, printer: Printer, domain: str, reason: str) -> None:
     """Make a domain usable on the operator's word."""
-    printer.one(plain(desk.services.domains.mark_verified(desk.actor, domain, reason=reason)))
+    printer.one(desk.api.post(at("/v1/domains/{}/mark-verified", domain), {"reason": reason}))
 
 
 def bind_line(row: dict[str, Any]) -> str:
@@ -118,23 +134,37 @@ def shard() -> None:
 @click.option("--route", help="mx, smtp://host[:port], smtps://host[:port], capture: or capture:/folder")
 @click.option("--stream", "streams", multiple=True, help="Only this stream of mail; may be repeated.")
 @click.option("--weight", type=click.IntRange(1), default=1, show_default=True)
+@label_options
 def shard_create(desk: Desk, printer: Printer, name: str, **options: Any) -> None:
     """Create a shard; NAME is its full domain name."""
-    printer.one(plain(desk.services.shards.create(desk.actor, name, **options)))
+    printer.one(desk.api.post("/v1/shards", labelled({"name": name, **options})))
 
 
 @command(shard, "list")
 @click.option("--tenant", help="Only this tenant's.")
 def shard_list(desk: Desk, printer: Printer, tenant: str | None) -> None:
     """Shards."""
-    printer.many(map(plain, desk.services.shards.list(desk.actor, tenant=tenant)), SHARD_COLUMNS, "no shards")
+    printer.many(desk.api.list("/v1/shards", sort="name", tenant=tenant), SHARD_COLUMNS, "no shards")
 
 
 @command(shard, "show")
 @click.argument("shard")
 def shard_show(desk: Desk, printer: Printer, shard: str) -> None:
     """One shard."""
-    printer.one(plain(desk.services.shards.show(desk.actor, shard)))
+    printer.one(desk.api.get(at("/v1/shards/{}", shard)))
+
+
+@command(shard, "update")
+@click.argument("shard")
+@click.option("--weight", type=click.IntRange(1))
+@click.option("--stream", "streams", multiple=True, help="Replaces its streams; may be repeated.")
+@click.option("--sign/--no-sign", default=None, help="Add a signature of its own.")
+@click.option("--pool", help="Send from an address of this pool.")
+@label_options
+def shard_update(desk: Desk, printer: Printer, shard: str, streams: tuple[str, ...], **changes: Any) -> None:
+    """Change a shard's weight, streams, signature or pool."""
+    body = labelled({"streams": streams or None, **changes})
+    printer.one(desk.api.patch(at("/v1/shards/{}", shard), body))
 
 
 @command(shard, "route")
@@ -142,21 +172,21 @@ def shard_show(desk: Desk, printer: Printer, shard: str) -> None:
 @click.argument("url")
 def shard_route(desk: Desk, printer: Printer, shard: str, url: str) -> None:
     """Send a shard's mail another way. A password in the URL is sealed and never shown."""
-    printer.one(plain(desk.services.shards.route(desk.actor, shard, url)))
+    printer.one(desk.api.post(at("/v1/shards/{}/route", shard), {"route": url}))
 
 
 @command(shard, "pause")
 @click.argument("shard")
 def shard_pause(desk: Desk, printer: Printer, shard: str) -> None:
     """Let a shard's mail wait."""
-    printer.one(plain(desk.services.shards.pause(desk.actor, shard)))
+    printer.one(desk.api.post(at("/v1/shards/{}/pause", shard)))
 
 
 @command(shard, "resume")
 @click.argument("shard")
 def shard_resume(desk: Desk, printer: Printer, shard: str) -> None:
     """Let a paused shard's mail go on."""
-    printer.one(plain(desk.services.shards.resume(desk.actor, shard)))
+    printer.one(desk.api.post(at("/v1/shards/{}/resume", shard)))
 
 
 @command(shard, "retire")
@@ -165,7 +195,7 @@ def shard_resume(desk: Desk, printer: Printer, shard: str) -> None:
 def shard_retire(desk: Desk, printer: Printer, shard: str, yes: bool) -> None:
     """Give a shard no new mail, for ever; what is queued still leaves through it."""
     confirm(f"Retire {shard} for ever?", yes)
-    printer.one(plain(desk.services.shards.retire(desk.actor, shard)))
+    printer.one(desk.api.post(at("/v1/shards/{}/retire", shard)))
 
 
 @click.group()
@@ -179,22 +209,44 @@ def source() -> None:
 @click.option("--ipv6")
 @click.option("--pool", default="default", show_default=True)
 @click.option("--plan", "plans", multiple=True, help="Only for tenants on this plan; may be repeated.")
+@label_options
 def source_create(desk: Desk, printer: Printer, helo: str, **options: Any) -> None:
     """Add a source address; HELO is the name that its PTR record shows."""
-    printer.one(plain(desk.services.sources.create(desk.actor, helo=helo, **options)))
+    printer.one(desk.api.post("/v1/source-addresses", labelled({"helo": helo, **options})))
 
 
 @command(source, "list")
 def source_list(desk: Desk, printer: Printer) -> None:
     """Source addresses."""
-    printer.many(map(plain, desk.services.sources.list(desk.actor)), SOURCE_COLUMNS, "no source addresses")
+    rows = desk.api.list("/v1/source-addresses", sort="name")
+    printer.many(rows, SOURCE_COLUMNS, "no source addresses")
 
 
 @command(source, "show")
 @click.argument("source")
 def source_show(desk: Desk, printer: Printer, source: str) -> None:
     """One source address."""
-    printer.one(plain(desk.services.sources.show(desk.actor, source)))
+    printer.one(desk.api.get(at("/v1/source-addresses/{}", source)))
+
+
+@command(source, "update")
+@click.argument("source")
+@click.option("--pool")
+@click.option("--plan", "plans", multiple=True, help="Replaces its plans; may be repeated.")
+@label_options
+def source_update(desk: Desk, printer: Printer, source: str, plans: tuple[str, ...], **changes: Any) -> None:
+    """Change an address's pool or the plans that may use it; shards that send from it go on."""
+    body = labelled({"plans": plans or None, **changes})
+    printer.one(desk.api.patch(at("/v1/source-addresses/{}", source), body))
+
+
+@command(source, "retire")
+@click.argument("source")
+@yes_option
+def source_retire(desk: Desk, printer: Printer, source: str, yes: bool) -> None:
+    """Take an address from its shards, which choose another."""
+    confirm(f"Retire {source} for ever?", yes)
+    printer.one(desk.api.post(at("/v1/source-addresses/{}/retire", source)))
 
 
 @click.group("dkim-key")
@@ -208,7 +260,8 @@ def dkim_key() -> None:
 @click.option("--bits", type=click.Choice(["2048", "4096"]), default="2048", show_default=True)
 def dkim_key_create(desk: Desk, printer: Printer, domain: str, algorithm: str, bits: str) -> None:
     """Make a key for a domain."""
-    printer.one(plain(desk.services.keys.create(desk.actor, domain, algorithm=algorithm, bits=int(bits))))
+    body = {"domain": domain, "algorithm": algorithm, "bits": int(bits)}
+    printer.one(desk.api.post("/v1/dkim-keys", body))
 
 
 @command(dkim_key, "import")
@@ -217,22 +270,30 @@ def dkim_key_create(desk: Desk, printer: Printer, domain: str, algorithm: str, b
 @click.option("--selector", help="The selector it is published under.")
 def dkim_key_import(desk: Desk, printer: Printer, domain: str, file: Path, selector: str | None) -> None:
     """Take an existing private key (PEM)."""
-    made = desk.services.keys.import_pem(desk.actor, domain, file.read_bytes(), selector=selector)
-    printer.one(plain(made))
+    body = {"domain": domain, "pem": file.read_text("ascii", "replace"), "selector": selector}
+    printer.one(desk.api.post("/v1/dkim-keys/import", body))
 
 
 @command(dkim_key, "rotate")
 @click.argument("domain")
 def dkim_key_rotate(desk: Desk, printer: Printer, domain: str) -> None:
     """Make a successor for each active key of a domain."""
-    printer.many(map(plain, desk.services.keys.rotate(desk.actor, domain)), KEY_COLUMNS)
+    printer.many(desk.api.post("/v1/dkim-keys/rotate", {"domain": domain})["items"], KEY_COLUMNS)
+
+
+@command(dkim_key, "update")
+@click.argument("key")
+@label_options
+def dkim_key_update(desk: Desk, printer: Printer, key: str, **changes: Any) -> None:
+    """Change your own words for a key."""
+    printer.one(desk.api.patch(at("/v1/dkim-keys/{}", key), labelled(changes)))
 
 
 @command(dkim_key, "activate")
 @click.argument("key")
 def dkim_key_activate(desk: Desk, printer: Printer, key: str) -> None:
     """Sign with a pending key from now on: its record is published."""
-    printer.one(plain(desk.services.keys.activate(desk.actor, key)))
+    printer.one(desk.api.post(at("/v1/dkim-keys/{}/activate", key)))
 
 
 @command(dkim_key, "revoke")
@@ -241,18 +302,18 @@ def dkim_key_activate(desk: Desk, printer: Printer, key: str) -> None:
 def dkim_key_revoke(desk: Desk, printer: Printer, key: str, yes: bool) -> None:
     """Never sign with a key again; queued mail is signed anew."""
     confirm(f"Revoke {key} for ever?", yes)
-    printer.one(plain(desk.services.keys.revoke(desk.actor, key)))
+    printer.one(desk.api.post(at("/v1/dkim-keys/{}/revoke", key)))
 
 
 @command(dkim_key, "list")
 @click.option("--domain", help="Only this domain's.")
 def dkim_key_list(desk: Desk, printer: Printer, domain: str | None) -> None:
     """Keys, never their private halves."""
-    printer.many(map(plain, desk.services.keys.list(desk.actor, domain=domain)), KEY_COLUMNS, "no keys")
+    printer.many(desk.api.list("/v1/dkim-keys", domain=domain), KEY_COLUMNS, "no keys")
 
 
 @command(dkim_key, "show")
 @click.argument("key")
 def dkim_key_show(desk: Desk, printer: Printer, key: str) -> None:
     """One key and its DNS record."""
-    printer.one(plain(desk.services.keys.show(desk.actor, key)))
+    printer.one(desk.api.get(at("/v1/dkim-keys/{}", key)))

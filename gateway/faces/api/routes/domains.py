@@ -1,0 +1,126 @@
+"""`/v1/domains`: what mail is sent from, and the records that prove and protect it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends
+
+from gateway.control.domains.view import DomainCheck, DomainView, RecordView
+from gateway.control.paging import Page, PageQuery
+from gateway.control.records import Actor, Environment
+from gateway.control.services import ControlServices
+from gateway.faces.api.caller import Caller
+from gateway.faces.api.listing import paging
+from gateway.faces.api.models import ClientId, Metadata, Name, Patch, Request, Text
+from gateway.faces.api.operation import operation
+
+api = APIRouter(tags=["domains"])
+
+
+class DomainAdd(Request):
+    """A custom domain: pending until DNS proves it."""
+
+    name: Name
+    tenant: Name
+    environment: Environment = "production"
+    mode: Literal["send", "send-receive"] = "send"
+    client_id: ClientId | None = None
+    metadata: Metadata | None = None
+
+
+class TrialAdd(Request):
+    """Whose trial name, and in which environment."""
+
+    tenant: Name
+    environment: Environment = "production"
+
+
+class DomainUpdate(Patch):
+    """What is to change."""
+
+    mode: Literal["send", "send-receive"] | None = None
+    client_id: ClientId | None = None
+    metadata: Metadata | None = None
+
+
+class Voucher(Request):
+    """Why a domain may be used without proof by DNS; kept in the audit."""
+
+    reason: Text
+
+
+def _current(services: ControlServices, actor: Actor, path: Mapping[str, str]) -> DomainView:
+    return services.domains.show(actor, path["domain"])
+
+
+@operation(api, "POST", "/domains", cli="domain add", shows=DomainView, status=201)
+def add_domain(call: Caller, body: DomainAdd) -> DomainView:
+    """Add a tenant's domain and make its first key; its records say what to publish."""
+    return call.services.domains.add(call.actor, **body.given())
+
+
+@operation(api, "POST", "/domains/trial", cli="domain add-trial", shows=DomainView, status=201)
+def add_trial_domain(call: Caller, body: TrialAdd) -> DomainView:
+    """Give a tenant its trial name in an environment; it may send at once."""
+    return call.services.domains.add_trial(call.actor, **body.given())
+
+
+@operation(api, "GET", "/domains", cli="domain list", shows=DomainView, many=True)
+def list_domains(
+    call: Caller,
+    page: Annotated[
+        PageQuery,
+        Depends(
+            paging(
+                "name",
+                "tenant",
+                "environment",
+                "kind",
+                "state",
+                "client_id",
+                sorts=("name", "created_at", "updated_at"),
+            )
+        ),
+    ],
+) -> Page[DomainView]:
+    """Domains."""
+    return call.services.domains.page(call.actor, page)
+
+
+@operation(api, "GET", "/domains/{domain}", cli="domain show", shows=DomainView)
+def show_domain(call: Caller, domain: str) -> DomainView:
+    """One domain, by name or id."""
+    return call.services.domains.show(call.actor, domain)
+
+
+@operation(api, "PATCH", "/domains/{domain}", cli="domain update", shows=DomainView, current=_current)
+def update_domain(call: Caller, domain: str, body: DomainUpdate) -> DomainView:
+    """Change whether a domain receives, its client_id or metadata."""
+    return call.services.domains.update(call.actor, domain, **body.changes())
+
+
+@operation(api, "GET", "/domains/{domain}/records", cli="domain records", shows=RecordView, many=True)
+def list_records(call: Caller, domain: str) -> tuple[RecordView, ...]:
+    """The DNS records to publish; nothing is looked up."""
+    return call.services.domains.records(call.actor, domain)
+
+
+@operation(api, "POST", "/domains/{domain}/verify", cli="domain verify", shows=DomainCheck, current=_current)
+def verify_domain(call: Caller, domain: str) -> DomainCheck:
+    """Look at the domain's DNS now; a proved one becomes active."""
+    return call.services.domains.verify(call.actor, domain)
+
+
+@operation(
+    api,
+    "POST",
+    "/domains/{domain}/mark-verified",
+    cli="domain mark-verified",
+    shows=DomainView,
+    current=_current,
+)
+def mark_domain_verified(call: Caller, domain: str, body: Voucher) -> DomainView:
+    """Make a domain usable on the operator's word."""
+    return call.services.domains.mark_verified(call.actor, domain, reason=body.reason)
