@@ -45,6 +45,7 @@ def tenant(api: ApiWorld, name: str) -> Tenant:
         OPERATOR, name, tenant=made.id, rights=("read", "write", "send", "support")
     )
     shard = services.shards.show(OPERATOR, made.shards[0])
+    source = services.sources.create(OPERATOR, helo=f"out.{name}.example", ipv4=f"192.0.2.{len(name)}")
     entry = services.audit.list(OPERATOR, tenant=made.id)[0]
     things = {
         "tenant": made.id,
@@ -56,6 +57,7 @@ def tenant(api: ApiWorld, name: str) -> Tenant:
         "password": password.id,
         "api_key": key.id,
         "shard": shard.id,
+        "source": source.id,
         "dkim_key": services.keys.list(OPERATOR, domain=domain.id)[0].id,
         "entry": entry.id,
     }
@@ -100,8 +102,11 @@ def sample(description: dict[str, Any], shape: dict[str, Any], name: str, things
             return True
     if shape.get("format") == "date-time":
         return "2030-01-01T00:00:00Z"
-    return things.get(name, "x")
+    return things.get(name, WORDS.get(name, "x"))
 
+
+WORDS = {"route": "capture:"}
+"""Words that are looked at before anything is looked for."""
 
 SHARED = {"policy": "default", "plan": "standard", "version": "1"}
 """What belongs to nobody: the operator's documents."""

@@ -52,7 +52,7 @@ class KeyUpdate(Patch):
 
 
 def _current(services: ControlServices, actor: Actor, path: Mapping[str, str]) -> KeyView:
-    return services.keys.show(actor, path["key"])
+    return services.keys.show(actor, path["dkim_key"])
 
 
 @operation(api, "POST", "/dkim-keys", cli="dkim-key create", shows=KeyView, status=201)
@@ -95,25 +95,29 @@ def list_keys(
     return call.services.keys.page(call.actor, page)
 
 
-@operation(api, "GET", "/dkim-keys/{key}", cli="dkim-key show", shows=KeyView)
-def show_key(call: Caller, key: str) -> KeyView:
+@operation(api, "GET", "/dkim-keys/{dkim_key}", cli="dkim-key show", shows=KeyView)
+def show_key(call: Caller, dkim_key: str) -> KeyView:
     """One key and its DNS record, by id or the record's name."""
-    return call.services.keys.show(call.actor, key)
+    return call.services.keys.show(call.actor, dkim_key)
 
 
-@operation(api, "PATCH", "/dkim-keys/{key}", cli="dkim-key update", shows=KeyView, current=_current)
-def update_key(call: Caller, key: str, body: KeyUpdate) -> KeyView:
+@operation(api, "PATCH", "/dkim-keys/{dkim_key}", cli="dkim-key update", shows=KeyView, current=_current)
+def update_key(call: Caller, dkim_key: str, body: KeyUpdate) -> KeyView:
     """Change a key's client_id or metadata."""
-    return call.services.keys.update(call.actor, key, **body.changes())
+    return call.services.keys.update(call.actor, dkim_key, **body.changes())
 
 
-@operation(api, "POST", "/dkim-keys/{key}/activate", cli="dkim-key activate", shows=KeyView, current=_current)
-def activate_key(call: Caller, key: str) -> KeyView:
+@operation(
+    api, "POST", "/dkim-keys/{dkim_key}/activate", cli="dkim-key activate", shows=KeyView, current=_current
+)
+def activate_key(call: Caller, dkim_key: str) -> KeyView:
     """Sign with a pending key from now on: its record is published."""
-    return call.services.keys.activate(call.actor, key)
+    return call.services.keys.activate(call.actor, dkim_key)
 
 
-@operation(api, "POST", "/dkim-keys/{key}/revoke", cli="dkim-key revoke", shows=KeyView, current=_current)
-def revoke_key(call: Caller, key: str) -> KeyView:
+@operation(
+    api, "POST", "/dkim-keys/{dkim_key}/revoke", cli="dkim-key revoke", shows=KeyView, current=_current
+)
+def revoke_key(call: Caller, dkim_key: str) -> KeyView:
     """Never sign with a key again; queued mail is signed anew."""
-    return call.services.keys.revoke(call.actor, key)
+    return call.services.keys.revoke(call.actor, dkim_key)
