@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 from tests.support.peers import RequirePeer
@@ -50,7 +51,19 @@ def test_what_the_service_needs_is_granted() -> None:
         "KillMode=mixed",
         "RestartPreventExitStatus=2",
         "StateDirectory=gatepost",
+        "RuntimeDirectory=gatepost",
+        "RuntimeDirectoryMode=0750",
         "LoadCredential=master-key:/etc/gatepost/master.key",
         "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX",
     ):
         assert line in service.splitlines()
+
+
+def test_the_example_puts_the_api_into_the_folder_that_the_unit_makes() -> None:
+    example = tomllib.loads((ROOT / "conf/gatepost.toml").read_text())
+    assert example["api"]["socket"] == "/run/gatepost/api.sock"
+
+
+def test_the_audit_can_tell_who_called_on_the_unix_socket() -> None:
+    """In a user namespace the kernel names every other user 65534."""
+    assert "PrivateUsers=no" in (UNITS / "gatepost.service").read_text().splitlines()
