@@ -204,3 +204,15 @@ def test_reload_keeps_what_needs_a_restart(tmp_path: Path) -> None:
     assert config.listen == running.listen
     assert config.limits.idle_seconds == 30.0
     assert merged(running, running) == (running, ())
+
+
+def test_where_webhooks_may_go_and_who_writes_notices(tmp_path: Path) -> None:
+    config = loaded(tmp_path)
+    assert not config.webhooks.allow_private
+    assert config.notices.enabled and config.notices.templates is None
+    text = GOOD + '[webhooks]\nallow_private = true\n[notices]\nenabled = false\ntemplates = "own"\n'
+    changed = loaded(tmp_path, text, GATEPOST_NOTICES__UPGRADE_URL="https://a.example/plans")
+    assert changed.webhooks.allow_private and not changed.notices.enabled
+    assert changed.notices.templates == tmp_path / "own"
+    assert changed.notices.upgrade_url == "https://a.example/plans"
+    assert not loaded(tmp_path, GATEPOST_NOTICES__ENABLED="False").notices.enabled

@@ -130,6 +130,10 @@ BAD = [
     (values.choices("a"), [], "empty"),
     (values.many(values.recipient()), ["a@b", "A@B"], "twice"),
     (values.many(values.recipient()), {}, "no list"),
+    (values.flag(), "yes", "true or false"),
+    (values.flag(), 1, "true or false"),
+    (values.web_address(), "example.com/plans", "https://"),
+    (values.web_address(), "https://a b", "https://"),
     (values.path(), "", "empty"),
     (values.path(), "a\0b", "NUL"),
 ]
