@@ -105,6 +105,8 @@ def parse_target(url: str, *, allow_private: bool = False) -> Target:
 
 
 def _host(text: str, allow_private: bool) -> str:
+    if "%" in text:
+        raise TargetRefused("its host names an interface of this machine, or is written with %")
     try:
         address = str(ipaddress.ip_address(text))
     except ValueError:

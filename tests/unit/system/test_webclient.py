@@ -67,6 +67,7 @@ def test_a_target_is_read() -> None:
         "https://10.0.0.1:8443/", "https://2130706433/", "https://0x7f000001/", "https://127.1/",
         "https://0177.0.0.1/", "https://localhost/", "https://a.localhost/", "https://db.internal/",
         "https://printer.local/", "https://intranet/", "https://[::ffff:10.0.0.1]/", "https://-a.example/",
+        "https://[2606:4700::1111%25eth0]/", "https://%31%30.0.0.1/",
         "https://example.com/ü", "https://" + "a" * 2000,
     ],
 )  # fmt: skip
