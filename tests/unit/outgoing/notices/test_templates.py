@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from gateway.outgoing.notices.kinds import PLACEHOLDERS, Kind
 from gateway.outgoing.notices.templates import TemplateInvalid, Templates, packaged_folder, read_template
 
+PACKAGED = Templates.load()
+
 
 @pytest.mark.parametrize("kind", list(Kind))
 def test_every_kind_has_a_packaged_template_with_a_subject_and_a_text(kind: Kind) -> None:
@@ -32,7 +34,7 @@ def test_what_has_no_value_leaves_no_gap() -> None:
 
 @given(st.text())
 def test_a_value_cannot_begin_a_line_of_its_own(value: str) -> None:
-    templates = Templates.load()
+    templates = PACKAGED
     plain = templates.render(Kind.SHARD_PAUSED, {"tenant": "x", "shard": "x"})
     letter = templates.render(Kind.SHARD_PAUSED, {"tenant": value, "shard": value})
     assert len(letter.text.splitlines()) == len(plain.text.splitlines())
