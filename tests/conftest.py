@@ -6,4 +6,5 @@ pytest_plugins = [
     "tests.support.installation",
     "tests.support.peers",
     "tests.support.api",
+    "tests.support.nameservers",
 ]

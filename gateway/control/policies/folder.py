@@ -1,11 +1,11 @@
-"""Documents on disk: a file or a folder, read whole before anything is said about it."""
+"""Documents that belong together, from disk or as texts: all are read before anything is said about one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from gateway.control.policies.documents import DOCUMENT_LIMIT, Document, Kind, read_document
 from gateway.control.policies.problems import DocumentErrors
@@ -28,14 +28,53 @@ def read_tree(path: Path | Traversable) -> DocumentTree:
 
     A file is a plan if its folder is called "plans". Raises DocumentErrors with all mistakes of all files.
     """
-    documents: list[Document] = []
-    places: dict[str, TomlDocument] = {}
     problems: list[Problem] = []
+    sources = []
     for file, kind in _files(path, problems):
         text = _text_of(file, problems)
-        if text is None:
+        if text is not None:
+            sources.append(_Source(str(file), kind, file.name.removesuffix(_SUFFIX), text))
+    return _read(sources, problems)
+
+
+def read_documents(files: Iterable[tuple[str, str]]) -> DocumentTree:
+    """Read documents given as (path, text): `NAME.toml` are policies, those in a folder "plans" are plans.
+
+    Raises DocumentErrors with all mistakes of all files.
+    """
+    problems: list[Problem] = []
+    sources: list[_Source] = []
+    seen: dict[tuple[Kind, str], str] = {}
+    for label, text in files:
+        path = PurePosixPath(label)
+        if path.suffix != _SUFFIX:
+            problems.append(Problem(label, 0, "", f"a policy document's name ends in {_SUFFIX}"))
             continue
-        read = read_document(text, str(file), kind, file.name.removesuffix(_SUFFIX))
+        source = _Source(label, "plan" if path.parent.name == _PLANS else "policy", path.stem, text)
+        other = seen.setdefault((source.kind, source.name), label)
+        if other != label:
+            problems.append(Problem(label, 0, "", f"{other} is {source.kind} {source.name} too"))
+        sources.append(source)
+    if not sources and not problems:
+        problems.append(Problem("", 0, "", "no policy document was given"))
+    return _read(sources, problems)
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A document that is yet to be read; `label` is how problems name its file."""
+
+    label: str
+    kind: Kind
+    name: str
+    text: str
+
+
+def _read(sources: Iterable[_Source], problems: list[Problem]) -> DocumentTree:
+    documents: list[Document] = []
+    places: dict[str, TomlDocument] = {}
+    for source in sources:
+        read = read_document(source.text, source.label, source.kind, source.name)
         problems.extend(read.problems)
         if read.document is not None and read.toml is not None:
             documents.append(read.document)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -16,7 +16,7 @@ from gateway.control.plans.model import PlanRow
 from gateway.control.policies.checks import Workspaces, owned_workspaces, problems_of
 from gateway.control.policies.comparison import DocumentChange, compare
 from gateway.control.policies.documents import Document, Kind
-from gateway.control.policies.folder import DocumentTree, read_tree
+from gateway.control.policies.folder import DocumentTree, read_documents, read_tree
 from gateway.control.policies.model import PolicyRow
 from gateway.control.policies.packaged import packaged_documents
 from gateway.control.policies.problems import DocumentErrors
@@ -56,11 +56,7 @@ class PolicyService:
     def plan(self, actor: Actor, path: Path) -> tuple[DocumentChange, ...]:
         """What applying a file or folder would change. Raises InvalidDocuments, Forbidden."""
         _require_operator(actor)
-        tree = _read(path)
-        with self._writes.view() as session:
-            before = read_policy_set(session)
-            self._check(tree, before, session)
-        return tuple(compare(before.get(one.kind, one.name), one) for one in tree.documents)
+        return self._plan(_read(lambda: read_tree(path)))
 
     def apply(self, actor: Actor, path: Path) -> tuple[DocumentChange, ...]:
         """Put a file or folder in force, all or nothing; what is not in it stays as it is.
@@ -68,11 +64,17 @@ class PolicyService:
         Returns what changed. Raises InvalidDocuments, Forbidden.
         """
         _require_operator(actor)
-        tree = _read(path)
-        with self._writes.change(actor) as change:
-            before = read_policy_set(change.session)
-            self._check(tree, before, change.session)
-            return tuple(_put(change, before, document) for document in tree.documents)
+        return self._apply(actor, _read(lambda: read_tree(path)))
+
+    def plan_documents(self, actor: Actor, files: Sequence[tuple[str, str]]) -> tuple[DocumentChange, ...]:
+        """The same for documents given as (path, text); those in a folder "plans" are plans."""
+        _require_operator(actor)
+        return self._plan(_read(lambda: read_documents(files)))
+
+    def apply_documents(self, actor: Actor, files: Sequence[tuple[str, str]]) -> tuple[DocumentChange, ...]:
+        """The same for documents given as (path, text); those in a folder "plans" are plans."""
+        _require_operator(actor)
+        return self._apply(actor, _read(lambda: read_documents(files)))
 
     def load_defaults(self, change: ControlChange) -> tuple[str, ...]:
         """Put the packaged documents in force that the installation does not have; returns their names.
@@ -140,6 +142,18 @@ class PolicyService:
         with self._writes.view() as session:
             return read_policy_set(session)
 
+    def _plan(self, tree: DocumentTree) -> tuple[DocumentChange, ...]:
+        with self._writes.view() as session:
+            before = read_policy_set(session)
+            self._check(tree, before, session)
+        return tuple(compare(before.get(one.kind, one.name), one) for one in tree.documents)
+
+    def _apply(self, actor: Actor, tree: DocumentTree) -> tuple[DocumentChange, ...]:
+        with self._writes.change(actor) as change:
+            before = read_policy_set(change.session)
+            self._check(tree, before, change.session)
+            return tuple(_put(change, before, document) for document in tree.documents)
+
     def _check(self, tree: DocumentTree, before: PolicySet, session: Session) -> None:
         workspaces: Workspaces = owned_workspaces(session)
         problems = problems_of(tree, before, workspaces, self._locations)
@@ -161,9 +175,9 @@ def _require_operator(actor: Actor) -> None:
         )
 
 
-def _read(path: Path) -> DocumentTree:
+def _read(read: Callable[[], DocumentTree]) -> DocumentTree:
     try:
-        return read_tree(path)
+        return read()
     except DocumentErrors as error:
         raise InvalidDocuments(error.problems) from error
 
