@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
 
+from gateway.app.deletion import purge_deleted
 from gateway.app.parts import Ground
 from gateway.control.audit.trail import AuditTrail
 from gateway.control.directory import Directory
@@ -26,6 +27,7 @@ from gateway.outgoing.queue.retention import (
 _STALE_SECONDS = 15.0
 _HOUR = 3600.0
 _JOB_SECONDS = 600.0
+_DELETION_SECONDS = 30.0
 
 
 def jobs(ground: Ground, stores: Mapping[str, QueueStore], loop: asyncio.AbstractEventLoop) -> list[Job]:
@@ -34,7 +36,10 @@ def jobs(ground: Ground, stores: Mapping[str, QueueStore], loop: asyncio.Abstrac
     def in_loop(make: Callable[[], Coroutine[Any, Any, object]]) -> object:
         return asyncio.run_coroutine_threadsafe(make(), loop).result(_JOB_SECONDS)
 
-    found = [Job("audit-heads", ground.control, _HOUR, partial(_log_heads, ground), 30.0)]
+    found = [
+        Job("audit-heads", ground.control, _HOUR, partial(_log_heads, ground), 30.0),
+        Job("deletions", ground.control, _DELETION_SECONDS, partial(purge_deleted, ground), 10.0),
+    ]
     for name, store in stores.items():
         database = ground.locations[name]
         found += [

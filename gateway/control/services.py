@@ -13,6 +13,7 @@ from gateway.control.audit.history import AuditHistory
 from gateway.control.audit.service import AuditService
 from gateway.control.bootstrap import Bootstrap
 from gateway.control.credentials.service import CredentialService
+from gateway.control.deletion.service import DeletionService
 from gateway.control.domains.service import DomainService
 from gateway.control.domains.verification import DnsTxtLookup, TxtLookup
 from gateway.control.installation.rotation import MasterKeyService
@@ -66,6 +67,7 @@ class ControlServices:
     api_keys: ApiKeyService
     raises: RaiseService
     lists: ListService
+    deletion: DeletionService
     _build: _Builder = field(repr=False)
 
     @classmethod
@@ -151,6 +153,7 @@ class _Builder:
             api_keys=ApiKeyService(writes),
             raises=RaiseService(writes),
             lists=ListService(writes),
+            deletion=DeletionService(writes, settings),
             _build=self,
         )
 

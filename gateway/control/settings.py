@@ -11,6 +11,7 @@ class ControlSettings:
 
     `may_leave`: whether the operator lists recipients that non-production mail may reach.
     `private_webhooks`: whether webhooks may name addresses of the platform's own network.
+    `grace_seconds`: how long what is deleted can be had back.
     """
 
     hostname: str
@@ -20,3 +21,4 @@ class ControlSettings:
     default_location: str = "default"
     may_leave: bool = False
     private_webhooks: bool = False
+    grace_seconds: float = 7 * 86_400.0

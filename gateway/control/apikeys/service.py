@@ -124,7 +124,7 @@ class ApiKeyService:
     def list(self, actor: Actor, query: PageQuery | None = None) -> Page[ApiKeyView]:
         """Keys within the caller's limits. Raises Invalid."""
         with self._writes.view() as session:
-            return read_page(session, actor, _LISTING, query or PageQuery(), _within(actor))
+            return read_page(session, actor, LISTING, query or PageQuery(), _within(actor))
 
     def show(self, actor: Actor, reference: str) -> ApiKeyView:
         """One key by its key id or id. Raises NotFound."""
@@ -216,7 +216,7 @@ def api_key_view(row: ApiKeyRow) -> ApiKeyView:
     )
 
 
-_LISTING = Listing(
+LISTING = Listing(
     row=ApiKeyRow,
     views=one_by_one(lambda _, row: api_key_view(row)),
     sorts={"created_at": ApiKeyRow.created_at, "name": ApiKeyRow.name},

@@ -157,12 +157,12 @@ class DomainService:
         later is the business of the watch over domains. Raises NotFound, Conflict (another tenant holds it).
         """
         with self._writes.view() as session:
-            row = find_domain(session, actor, reference)
+            row = _living(find_domain(session, actor, reference))
             domain_id, expected = row.id, records_of(session, row, self._settings)
         # Slow, and out of our hands: never inside a transaction.
         found = tuple(checked(record, self._lookup) for record in expected)
         with self._writes.change(actor) as change:
-            row = find_domain(change.session, actor, domain_id)
+            row = _living(find_domain(change.session, actor, domain_id))
             before = domain_view(row)
             self._take_keys_into_use(change, row, found)
             state = _state_after(row, found)
@@ -190,7 +190,7 @@ class DomainService:
                 f"Say in --reason why, in at most {_LONGEST_REASON} characters: it is kept in the audit.",
             )
         with self._writes.change(actor) as change:
-            row = find_domain(change.session, actor, reference)
+            row = _living(find_domain(change.session, actor, reference))
             if row.state in ("active", "degraded"):
                 raise Conflict(
                     "already-verified", f"{row.name} is verified already.", "Nothing is to be done."
@@ -340,6 +340,13 @@ class DomainService:
                     before={"state": "pending"},
                     after={"state": "active", "by": "domain verify"},
                 )
+
+
+def _living(row: DomainRow) -> DomainRow:
+    """The domain, unless it is being deleted. Raises Conflict."""
+    if row.purge_at is not None:
+        raise Conflict("domain-deleting", f"{row.name} is being deleted.", "Restore it first.")
+    return row
 
 
 def _check_mode(mode: str) -> None:

@@ -21,7 +21,7 @@ from gateway.control.policies.model import PolicyRow
 from gateway.control.policies.packaged import packaged_documents
 from gateway.control.policies.problems import DocumentErrors
 from gateway.control.policies.resolution import PolicySet
-from gateway.control.policies.store import read_policy_set, versions_of, write_document
+from gateway.control.policies.store import known_documents, read_policy_set, versions_of, write_document
 from gateway.control.policies.view import LISTING, PolicyView, policy_view, policy_views, version_view
 from gateway.control.recording import record
 from gateway.control.records import Actor
@@ -79,10 +79,11 @@ class PolicyService:
     def load_defaults(self, change: ControlChange) -> tuple[str, ...]:
         """Put the packaged documents in force that the installation does not have; returns their names.
 
-        Those it has are the operator's, and stay. Part of the caller's transaction.
+        Those it has, or had and deleted, are the operator's. Part of the caller's transaction.
         """
         before = read_policy_set(change.session)
-        missing = [one for one in packaged_documents() if before.get(one.kind, one.name) is None]
+        known = known_documents(change.session)
+        missing = [one for one in packaged_documents() if (one.kind, one.name) not in known]
         for document in missing:
             _put(change, before, document)
         return tuple(document.source for document in missing)
@@ -128,13 +129,13 @@ class PolicyService:
         Raises NotFound.
         """
         with self._writes.view() as session:
-            kind, row = _find(session, actor, reference)
+            kind, row = find_document(session, actor, reference)
             return policy_view(session, kind, row, row.version if version is None else version)
 
     def versions(self, actor: Actor, reference: str) -> tuple[PolicyView, ...]:
         """Every version, newest first. Raises NotFound."""
         with self._writes.view() as session:
-            kind, row = _find(session, actor, reference)
+            kind, row = find_document(session, actor, reference)
             return tuple(version_view(row, one) for one in versions_of(session, kind, row.name))
 
     def policy_set(self) -> PolicySet:
@@ -211,7 +212,8 @@ def _visible(actor: Actor) -> sa.ColumnElement[bool]:
     return PolicyRow.name.in_(sa.select(WorkspaceRow.policy).where(visible(actor, WorkspaceRow)))
 
 
-def _find(session: Session, actor: Actor, reference: str) -> tuple[Kind, PolicyRow | PlanRow]:
+def find_document(session: Session, actor: Actor, reference: str) -> tuple[Kind, PolicyRow | PlanRow]:
+    """A policy by name or id, or a plan as `plans/NAME`, that the caller may see. Raises NotFound."""
     for prefix in _PLAN_PREFIXES:
         if reference.startswith(prefix):
             name = reference.removeprefix(prefix)

@@ -65,6 +65,12 @@ def versions_of(session: Session, kind: Kind, name: str) -> tuple[DocumentVersio
     return tuple(session.scalars(statement))
 
 
+def known_documents(session: Session) -> set[tuple[str, str]]:
+    """Kind and name of every document that there is, or ever was."""
+    statement = sa.select(DocumentVersionRow.kind, DocumentVersionRow.name).distinct()
+    return {(row.kind, row.name) for row in session.execute(statement)}
+
+
 def write_document(change: ControlChange, document: Document) -> PolicyRow | PlanRow:
     """Put a document in force as its next version; returns its row."""
     if document.kind == "plan":
@@ -74,7 +80,7 @@ def write_document(change: ControlChange, document: Document) -> PolicyRow | Pla
         row = PolicyRow(
             id=change.ids.uuid(),
             name=document.name,
-            version=0,
+            version=_last_version(change.session, document),
             created_at=change.now,
             updated_at=change.now,
         )
@@ -84,6 +90,14 @@ def write_document(change: ControlChange, document: Document) -> PolicyRow | Pla
     return row
 
 
+def _last_version(session: Session, document: Document) -> int:
+    """The last version there was under this name: one that was deleted and comes back goes on counting."""
+    statement = sa.select(sa.func.max(DocumentVersionRow.version)).where(
+        DocumentVersionRow.kind == document.kind, DocumentVersionRow.name == document.name
+    )
+    return session.scalar(statement) or 0
+
+
 def _write_plan(change: ControlChange, document: Document) -> PlanRow:
     row = change.session.scalars(sa.select(PlanRow).where(PlanRow.name == document.name)).one_or_none()
     if row is None:
@@ -91,7 +105,7 @@ def _write_plan(change: ControlChange, document: Document) -> PlanRow:
             id=change.ids.uuid(),
             name=document.name,
             document=document.text,
-            version=0,
+            version=_last_version(change.session, document),
             created_at=change.now,
             updated_at=change.now,
         )
