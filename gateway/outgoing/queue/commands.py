@@ -14,6 +14,7 @@ from gateway.outgoing.queue.reading import queue_row
 from gateway.outgoing.queue.rows import event_row
 from gateway.outgoing.queue.states import FINISHED, LIVE, TAKEN, TRANSITIONS, State, Step
 from gateway.outgoing.queue.views import QueueRow
+from gateway.outgoing.queue.visibility import own
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -87,8 +88,9 @@ class Commands:
         self, connection: Connection, actor: Actor, message_id: str, recipient: str | None
     ) -> tuple[Any, Sequence[Any]]:
         table = tables.message
-        message = connection.execute(sa.select(table).where(table.c.id == message_id)).first()
-        if message is None or actor.tenant_id not in (None, message.tenant_id):
+        seen = sa.select(table).where(table.c.id == message_id, own(actor, table))
+        message = connection.execute(seen).first()
+        if message is None:
             raise not_found(message_id)
         query = sa.select(tables.recipient).where(tables.recipient.c.message_id == message_id)
         rows = connection.execute(query.order_by(tables.recipient.c.n).with_for_update()).all()

@@ -1,4 +1,4 @@
-"""Finding messages by recipient or Message-ID, without two random pages of an index for each message.
+"""Finding messages by recipient, Message-ID or owner, without random pages of an index for each message.
 
 What is older than a quarter of an hour is entered into a table of hashes, in chunks, when the store is
 idle; what is younger, or was not reached yet, is found by looking at it.
@@ -21,6 +21,13 @@ SETTLED_SECONDS = 900.0
 """Ids are made before their commit; nobody commits a message with an id older than this."""
 
 _CHUNK = 500
+_OWNERS = ("tenant", "workspace", "account")
+_ENTERED = ("id", "header_message_id", *(f"{kind}_id" for kind in _OWNERS))
+
+
+def owner_key(kind: str, owner_id: str) -> str:
+    """The hash under which the messages of a tenant, a workspace or an account are found."""
+    return key_of(f"{kind}:{owner_id}")
 
 
 def key_of(text: str) -> str:
@@ -30,11 +37,10 @@ def key_of(text: str) -> str:
 
 def enter_some(connection: Connection, now: float) -> int:
     """Enter the next messages, at most some hundreds; how many. For a time when nobody waits."""
-    mark = _mark(connection)
     message, recipient, lookup = tables.message, tables.recipient, tables.lookup
     rows = connection.execute(
-        sa.select(message.c.id, message.c.tenant_id, message.c.header_message_id)
-        .where(message.c.id > mark, message.c.id < first_id_at(now - SETTLED_SECONDS))
+        sa.select(*(message.c[name] for name in _ENTERED))
+        .where(message.c.id > mark(connection), message.c.id < first_id_at(now - SETTLED_SECONDS))
         .order_by(message.c.id)
         .limit(_CHUNK)
     ).all()
@@ -48,6 +54,9 @@ def enter_some(connection: Connection, now: float) -> int:
     )
     keys = {(key_of(row.address), row.message_id, row.tenant_id) for row in addresses}
     keys |= {(key_of(row.header_message_id), row.id, row.tenant_id) for row in rows if row.header_message_id}
+    for kind in _OWNERS:
+        owned = ((getattr(row, f"{kind}_id"), row) for row in rows)
+        keys |= {(owner_key(kind, owner), row.id, row.tenant_id) for owner, row in owned if owner}
     insert = f"INSERT INTO {lookup.name} (key, message_id, tenant_id) VALUES (:key, :message_id, :tenant_id)"
     connection.execute(
         sa.text(insert + " ON CONFLICT DO NOTHING"),
@@ -69,7 +78,7 @@ def enter_some(connection: Connection, now: float) -> int:
 def find(connection: Connection, text: str, limit: int) -> list[str]:
     """The ids of messages with this recipient or Message-ID, the newest first."""
     message, recipient, lookup = tables.message, tables.recipient, tables.lookup
-    mark = _mark(connection)
+    entered = mark(connection)
     found = set(
         connection.scalars(
             sa.select(lookup.c.message_id)
@@ -81,7 +90,7 @@ def find(connection: Connection, text: str, limit: int) -> list[str]:
     found |= set(
         connection.scalars(
             sa.select(recipient.c.message_id)
-            .where(recipient.c.message_id > mark, sa.func.lower(recipient.c.address) == text.lower())
+            .where(recipient.c.message_id > entered, sa.func.lower(recipient.c.address) == text.lower())
             .order_by(recipient.c.message_id.desc())
             .limit(limit)
         )
@@ -89,7 +98,7 @@ def find(connection: Connection, text: str, limit: int) -> list[str]:
     found |= set(
         connection.scalars(
             sa.select(message.c.id)
-            .where(message.c.id > mark, sa.func.lower(message.c.header_message_id) == text.lower())
+            .where(message.c.id > entered, sa.func.lower(message.c.header_message_id) == text.lower())
             .order_by(message.c.id.desc())
             .limit(limit)
         )
@@ -97,7 +106,8 @@ def find(connection: Connection, text: str, limit: int) -> list[str]:
     return sorted(found, reverse=True)[:limit]
 
 
-def _mark(connection: Connection) -> str:
+def mark(connection: Connection) -> str:
+    """The id up to which all messages are entered; those after it must be looked at."""
     return connection.scalar(sa.select(tables.lookup_mark.c.message_id)) or ""
 
 

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from gateway.outgoing.queue import lookup, tables
+from gateway.outgoing.queue.search import summary_of
 from gateway.outgoing.queue.states import LIVE
 from gateway.outgoing.queue.tables import IS_LIVE
 from gateway.outgoing.queue.views import (
     CredentialUse,
+    MessageDetail,
     MessageView,
     QueueRow,
+    RefusedRecord,
     RefusedView,
     SignInView,
     TraceEvent,
 )
+from gateway.outgoing.queue.visibility import own
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+
+    from gateway.control.records import Actor
 
 _MOST_TRACED = 100
 
@@ -37,10 +44,18 @@ class QueueFilter:
     shard_id: str | None = None
     recipient: str | None = None
     message_id: str | None = None
+    actor: Actor | None = None
 
 
-def queue_rows(connection: Connection, wanted: QueueFilter, limit: int, location: str) -> list[QueueRow]:
-    """Recipients, the oldest message first."""
+def queue_rows(
+    connection: Connection,
+    wanted: QueueFilter,
+    limit: int,
+    location: str,
+    *,
+    after: tuple[str, int] | None = None,
+) -> list[QueueRow]:
+    """Recipients, the oldest message first; those `after` a message's id and a recipient's number."""
     message, recipient = tables.message, tables.recipient
     query = sa.select(recipient, message.c.account_id, message.c.reverse_path).join(
         message, message.c.id == recipient.c.message_id
@@ -60,6 +75,10 @@ def queue_rows(connection: Connection, wanted: QueueFilter, limit: int, location
     ):
         if value is not None:
             query = query.where(column == value)
+    if wanted.actor is not None:
+        query = query.where(own(wanted.actor, message))
+    if after is not None:
+        query = query.where(sa.tuple_(recipient.c.message_id, recipient.c.n) > after)
     if wanted.recipient is not None:
         query = query.where(sa.func.lower(recipient.c.address) == wanted.recipient.lower())
     query = query.order_by(recipient.c.message_id, recipient.c.n).limit(limit)
@@ -128,21 +147,40 @@ def message_view(
     )
 
 
-def trace(connection: Connection, what: str, tenant_id: str | None, location: str) -> list[TraceEvent]:
+def message_details(
+    connection: Connection, actor: Actor, message_id: str, location: str
+) -> list[MessageDetail]:
+    """One message with everything; none if it is not here, or not for `actor`."""
+    message = tables.message
+    row = connection.execute(
+        sa.select(message).where(message.c.id == message_id, own(actor, message))
+    ).first()
+    if row is None:
+        return []
+    rows = queue_rows(connection, QueueFilter(state="all", message_id=message_id), 100_000, location)
+    summary = summary_of(row, Counter(one.state for one in rows), location)
+    events = _events(connection, [message_id], actor, location)
+    return [MessageDetail(summary, row.client_address, tuple(rows), tuple(events))]
+
+
+def trace(connection: Connection, what: str, actor: Actor, location: str) -> list[TraceEvent]:
     """The history of a message id, or of the newest messages with a Message-ID or recipient, in order."""
-    event, recipient = tables.event, tables.recipient
     known = connection.scalar(sa.select(tables.message.c.id).where(tables.message.c.id == what.lower()))
     ids = [known] if known is not None else lookup.find(connection, what, _MOST_TRACED)
+    return _events(connection, ids, actor, location)
+
+
+def _events(connection: Connection, ids: list[str], actor: Actor, location: str) -> list[TraceEvent]:
+    event, message, recipient = tables.event, tables.message, tables.recipient
     query = (
         sa.select(event, recipient.c.address)
         .outerjoin(
             recipient, sa.and_(recipient.c.message_id == event.c.message_id, recipient.c.n == event.c.n)
         )
-        .where(event.c.message_id.in_(ids))
+        .join(message, message.c.id == event.c.message_id)
+        .where(event.c.message_id.in_(ids), own(actor, message))
         .order_by(event.c.message_id, event.c.id)
     )
-    if tenant_id is not None:
-        query = query.where(event.c.tenant_id == tenant_id)
     return [
         TraceEvent(
             row.at,
@@ -183,6 +221,41 @@ def refusals(
             row.reply,
             row.rule,
             location,
+        )
+        for row in connection.execute(query)
+    ]
+
+
+def refused_rows(
+    connection: Connection,
+    actor: Actor,
+    wanted: Mapping[str, str],
+    before: int | None,
+    limit: int,
+    location: str,
+) -> list[RefusedRecord]:
+    """Refused submissions with a number below `before`, the newest first; `wanted` by column."""
+    table = tables.refused
+    query = sa.select(table).where(own(actor, table)).order_by(table.c.id.desc()).limit(limit)
+    query = query.where(*(table.c[name] == value for name, value in wanted.items()))
+    if before is not None:
+        query = query.where(table.c.id < before)
+    return [
+        RefusedRecord(
+            id=f"{location}-{row.id}",
+            tenant_id=row.tenant_id,
+            account_id=row.account_id,
+            workspace_id=row.workspace_id,
+            environment=row.environment,
+            created_at=row.at,
+            client_address=row.client_address,
+            sender=row.reverse_path,
+            from_address=row.from_address,
+            recipients=tuple(json.loads(row.recipients)),
+            recipient_count=row.recipient_count,
+            reply=row.reply,
+            rule=row.rule,
+            location=location,
         )
         for row in connection.execute(query)
     ]

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 
 from gateway.control.errors import Unavailable
+from gateway.control.records import Actor
 from gateway.outgoing.queue import reading
 from gateway.outgoing.queue.audit import LocationAudit
 from gateway.outgoing.queue.commands import Commands, not_found
+from gateway.outgoing.queue.pages import MessagePages
 from gateway.outgoing.queue.reading import QueueFilter
 from gateway.outgoing.queue.states import Step
 from gateway.outgoing.queue.views import (
@@ -29,8 +31,6 @@ from gateway.system.ids import IdSource
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
-
-    from gateway.control.records import Actor
 
 T = TypeVar("T")
 
@@ -53,6 +53,7 @@ class QueueService:
         self._locations = dict(locations)
         self._clock = clock
         self._audit = LocationAudit(ids, audit_key)
+        self.pages = MessagePages({name: at.database for name, at in locations.items()})
         self._log = structlog.get_logger("gateway.outgoing.queue")
 
     def list(
@@ -102,9 +103,12 @@ class QueueService:
         """Give recipients up without a report. Raises NotFound, Conflict."""
         return self._change(Step.DROP, actor, message_id, recipient, reason)
 
-    def trace(self, what: str, *, tenant_id: str | None = None) -> Sequence[TraceEvent]:
+    def trace(
+        self, what: str, *, tenant_id: str | None = None, actor: Actor | None = None
+    ) -> Sequence[TraceEvent]:
         """What became of a message: by its id, its Message-ID, or a recipient's address."""
-        events = self._gather(lambda c, location: reading.trace(c, what, tenant_id, location))
+        who = actor or Actor("system", "trace", tenant_id=tenant_id)
+        events = self._gather(lambda c, location: reading.trace(c, what, who, location))
         return sorted(events, key=lambda event: (event.message_id, event.at))
 
     def refused(
@@ -146,7 +150,7 @@ class QueueService:
     def _change(
         self, step: Step, actor: Actor, message_id: str, recipient: str | None, reason: str
     ) -> Sequence[QueueRow]:
-        name = self.show(message_id, tenant_id=actor.tenant_id).location
+        name = self.pages.message(actor, message_id).summary.location
         location = self._locations[name]
         commands = Commands(self._audit, name)
         blob_key = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -53,6 +54,48 @@ class MessageView:
 
 
 @dataclass(frozen=True, slots=True)
+class MessageSummary:
+    """One message in a list. `policy` at `policy_version` decided about it; `message_id` is the header's.
+
+    `send_at`: it was scheduled for then. `states`: how many of its `recipients` are in each state. Times
+    are seconds since 1970 (UTC).
+    """
+
+    id: str
+    tenant_id: str
+    account_id: str | None
+    workspace_id: str | None
+    environment: str
+    created_at: float
+    origin: str
+    stream: str
+    tags: tuple[str, ...]
+    metadata: Mapping[str, str]
+    sender: str
+    from_address: str
+    message_id: str | None
+    subject: str | None
+    size: int
+    send_at: float | None
+    policy: str | None
+    policy_version: int | None
+    hold_rule: str | None
+    recipients: int
+    states: Mapping[str, int]
+    location: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageDetail:
+    """One message with each recipient (and the shard that handles it), and all that happened to it."""
+
+    summary: MessageSummary
+    client_address: str | None
+    recipients: tuple[QueueRow, ...]
+    events: tuple[TraceEvent, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class TraceEvent:
     """One step of a message's life. `recipient` is None where it concerns all of them."""
 
@@ -77,6 +120,26 @@ class RefusedView:
     account_id: str | None
     client_address: str | None
     reverse_path: str | None
+    from_address: str | None
+    recipients: tuple[str, ...]
+    recipient_count: int
+    reply: str
+    rule: str
+    location: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedRecord:
+    """A refused submission in a list: as `RefusedView`, with an id of its own."""
+
+    id: str
+    tenant_id: str
+    account_id: str | None
+    workspace_id: str | None
+    environment: str | None
+    created_at: float
+    client_address: str | None
+    sender: str | None
     from_address: str | None
     recipients: tuple[str, ...]
     recipient_count: int

@@ -18,6 +18,7 @@ def upgrade() -> None:
     _make_usage()
     _keep_facts()
     _make_idempotency()
+    _find_by_owner()
     _make_webhook_deliveries()
     _make_notices()
 
@@ -81,6 +82,11 @@ def _make_idempotency() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("ix_idempotency_at", "idempotency", ["at"])
+
+
+def _find_by_owner() -> None:
+    """Messages are found by tenant, workspace and account too: have all of them entered again."""
+    op.execute("DELETE FROM lookup_mark")
 
 
 def _make_webhook_deliveries() -> None:
