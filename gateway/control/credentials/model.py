@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sys import intern
 from typing import Any
 
 import sqlalchemy as sa
@@ -9,6 +10,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from gateway.control.base import Base, Id, Metadata, OptionalTime, Time
 from gateway.control.records import CredentialRecord
+
+# Every process keeps a hundred thousand accounts in memory: what they have in common is there once.
+_SCOPES = {tuple(scopes): frozenset(scopes) for scopes in (["imap"], ["smtp"], ["imap", "smtp"])}
 
 
 class CredentialRow(Base):
@@ -56,11 +60,11 @@ def credential_record(row: CredentialRow | sa.Row[*tuple[Any, ...]]) -> Credenti
     return CredentialRecord(
         id=row.id,
         account_id=row.account_id,
-        tenant_id=row.tenant_id,
+        tenant_id=intern(row.tenant_id),
         key_id=row.key_id,
         tag=row.tag,
         hash=row.hash,
-        scopes=frozenset(row.scopes),
+        scopes=_SCOPES.get(tuple(row.scopes)) or frozenset(row.scopes),
         label=row.label,
         expires_at=row.expires_at,
         networks=tuple(row.networks),

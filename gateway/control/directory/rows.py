@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
+from sys import intern
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -174,7 +175,9 @@ def account(connection: Connection, account_id: str) -> AccountRecord | None:
         .where(AccountAddressRow.account_id == account_id, sa.not_(AccountAddressRow.is_primary))
         .order_by(AccountAddressRow.key)
     )
-    return AccountRecord(**row._mapping, aliases=tuple(aliases))
+    # These are the same for many accounts, and a process keeps a hundred thousand.
+    shared = {name: intern(row._mapping[name]) for name in _SHARED}
+    return AccountRecord(**{**row._mapping, **shared}, aliases=tuple(aliases))
 
 
 def account_of_address(connection: Connection, key: str) -> str | None:
@@ -243,6 +246,7 @@ def _shard(row: Row[*tuple[Any, ...]]) -> ShardRecord:
     )
 
 
+_SHARED = ("tenant_id", "workspace_id", "status", "home_location", "environment")
 _ACCOUNT = sa.select(
     AccountRow.id,
     AccountRow.tenant_id,

@@ -257,6 +257,18 @@ async def test_the_number_of_accounts_in_memory_is_bounded(world: World) -> None
     directory.stop()
 
 
+async def test_what_accounts_have_in_common_is_in_memory_once(world: World, directory: Directory) -> None:
+    acme = world.tenant("acme")
+    domain = world.domain(acme.id, "acme.example")
+    accounts = [world.account(acme, domain, f"user{n}@acme.example") for n in range(2)]
+    directory.refresh()
+    first, second = [await directory.identity(account.id, None) for account in accounts]
+    assert isinstance(first, Identity)
+    assert isinstance(second, Identity)
+    for name in ("tenant_id", "workspace_id", "environment", "status", "home_location"):
+        assert getattr(first.account, name) is getattr(second.account, name)
+
+
 async def test_what_a_reader_saw_before_a_change_is_not_kept(world: World, directory: Directory) -> None:
     acme = world.tenant("acme")
     account = world.account(acme, world.domain(acme.id, "acme.example"), "anna@acme.example")
