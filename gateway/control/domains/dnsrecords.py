@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -95,6 +96,4 @@ def _spf(sources: Sequence[SourceRow], settings: ControlSettings) -> str:
 
 
 def _by_platform(record: RecordView) -> RecordView:
-    return RecordView(
-        record.name, record.type, record.value, record.purpose, record.state, record.required, "platform"
-    )
+    return replace(record, publisher="platform")

@@ -8,9 +8,23 @@ from typing import Literal
 from gateway.control.domains.model import DomainRow
 from gateway.control.domains.names import unicode_name
 
-RecordType = Literal["TXT", "CNAME", "MX"]
-Purpose = Literal["ownership", "mx", "spf", "dkim", "dmarc", "return-path", "helo"]
+RecordType = Literal["TXT", "CNAME", "MX", "A", "AAAA", "SRV"]
+Purpose = Literal[
+    "ownership",
+    "mx",
+    "spf",
+    "dkim",
+    "dmarc",
+    "return-path",
+    "helo",
+    "mta-sts",
+    "tls-rpt",
+    "autoconfig",
+    "srv",
+]
 RecordState = Literal["unchecked", "missing", "invalid", "valid", "unreachable"]
+Propagation = Literal["unknown", "authority", "everywhere"]
+"""Who shows a record as it should be: nobody that was asked, the zone's own servers, the resolver too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +54,7 @@ class RecordView:
     """A DNS record to publish: names without a final dot, values without quotes or splits.
 
     An MX value is `preference host`. `publisher` says whose zone it stands in. `found`: what DNS answered
-    instead, where that was looked at.
+    instead, where that was looked at; `hint`: what is probably wrong, and how to mend it.
     """
 
     name: str
@@ -51,6 +65,8 @@ class RecordView:
     required: bool = True
     publisher: Literal["customer", "platform"] = "customer"
     found: tuple[str, ...] = ()
+    hint: str | None = None
+    propagation: Propagation = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
