@@ -13,6 +13,7 @@ from gateway.control.audit.history import AuditHistory
 from gateway.control.audit.service import AuditService
 from gateway.control.bootstrap import Bootstrap
 from gateway.control.credentials.service import CredentialService
+from gateway.control.declarations.service import DeclarationService
 from gateway.control.deletion.service import DeletionService
 from gateway.control.domains.service import DomainService
 from gateway.control.domains.verification import DnsTxtLookup, TxtLookup
@@ -96,6 +97,11 @@ class ControlServices:
     def provisioning(self) -> ProvisioningService:
         """Onboarding in one request: it uses the other services."""
         return ProvisioningService(self)
+
+    @property
+    def declarations(self) -> DeclarationService:
+        """What files say is to be there: it uses the other services."""
+        return DeclarationService(self)
 
     def within(self, change: ControlChange, *, make_key: KeyMaker = make_key) -> ControlServices:
         """The same services inside a transaction that is going on: what they change becomes part of it.

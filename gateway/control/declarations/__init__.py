@@ -1,0 +1,1 @@
+"""What an installation is to have, in files: planned, applied all or nothing, exported."""
