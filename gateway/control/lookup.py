@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute, Session
@@ -127,9 +127,19 @@ def clean_reason(reason: str | None) -> str | None:
     return words or None
 
 
-def clean_metadata(pairs: Mapping[str, str] | None) -> dict[str, str]:
-    """The caller's own pairs, at most 50, each text of at most 500 characters. Raises Invalid."""
+class MetadataPatch(dict[str, Any]):
+    """Pairs to merge into those that are there: None takes one away, what is not named stays (RFC 7396)."""
+
+
+def clean_metadata(pairs: Mapping[str, str] | None, held: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The caller's own pairs, at most 50, each text of at most 500 characters. Raises Invalid.
+
+    They replace those that are `held`, unless they are a MetadataPatch.
+    """
     metadata = dict(pairs or {})
+    if isinstance(pairs, MetadataPatch):
+        merged = {**(held or {}), **pairs}
+        metadata = {key: value for key, value in merged.items() if value is not None}
     fits = all(
         isinstance(value, str) and 0 < len(key) <= _LONGEST_NAME and len(value) <= _LONGEST_METADATA
         for key, value in metadata.items()

@@ -108,7 +108,7 @@ class AccountService:
                 row.display_name = _display_name(display_name)
             set_client_id(change.session, row, client_id, AccountRow.tenant_id == row.tenant_id)
             if metadata is not None:
-                row.metadata_ = clean_metadata(metadata)
+                row.metadata_ = clean_metadata(metadata, row.metadata_)
             return _audited(change, "account.update", before, row)
 
     def move(

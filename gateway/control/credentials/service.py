@@ -132,7 +132,7 @@ class CredentialService:
             row.label = row.label if label is None else clean_label(label)
             set_client_id(change.session, row, client_id, CredentialRow.tenant_id == row.tenant_id)
             if metadata is not None:
-                row.metadata_ = clean_metadata(metadata)
+                row.metadata_ = clean_metadata(metadata, row.metadata_)
             change.session.flush()
             change.changed("credential", row.id, tenant_id=row.tenant_id, account_id=row.account_id)
             _note(change, "app-password.update", row, before=before, after=_audited(row))

@@ -147,7 +147,7 @@ class DomainService:
             row.mode = row.mode if mode is None else mode
             set_client_id(change.session, row, client_id)
             if metadata is not None:
-                row.metadata_ = clean_metadata(metadata)
+                row.metadata_ = clean_metadata(metadata, row.metadata_)
             return _audited(change, "domain.update", before, row)
 
     def verify(self, actor: Actor, reference: str) -> DomainCheck:

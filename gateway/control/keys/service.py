@@ -115,7 +115,7 @@ class KeyService:
             before = key_view(row)
             set_client_id(change.session, row, client_id, KeyRow.tenant_id == row.tenant_id)
             if metadata is not None:
-                row.metadata_ = clean_metadata(metadata)
+                row.metadata_ = clean_metadata(metadata, row.metadata_)
             return _audited(change, "dkim-key.update", before, row)
 
     def page(self, actor: Actor, query: PageQuery) -> Page[KeyView]:

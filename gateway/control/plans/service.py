@@ -63,7 +63,7 @@ class PlanService:
             before = plan_view(row)
             set_client_id(change.session, row, client_id)
             if metadata is not None:
-                row.metadata_ = clean_metadata(metadata)
+                row.metadata_ = clean_metadata(metadata, row.metadata_)
             row.updated_at = change.now
             change.session.flush()
             record(change, "plan.update", "plan", before, plan_view(row))

@@ -103,7 +103,7 @@ class PolicyService:
             before = policy_view(change.session, "policy", row, row.version)
             set_client_id(change.session, row, client_id)
             if metadata is not None:
-                row.metadata_ = clean_metadata(metadata)
+                row.metadata_ = clean_metadata(metadata, row.metadata_)
             change.session.flush()
             after = policy_view(change.session, "policy", row, row.version)
             record(change, "policy.update", "policy", before, after)

@@ -125,7 +125,7 @@ class ShardService:
                 _take_source(change.session, row, pool)
             set_client_id(change.session, row, client_id)
             if metadata is not None:
-                row.metadata_ = clean_metadata(metadata)
+                row.metadata_ = clean_metadata(metadata, row.metadata_)
             return self._audited(change, "shard.update", before, row)
 
     def pause(self, actor: Actor, reference: str) -> ShardView:

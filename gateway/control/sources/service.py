@@ -93,7 +93,7 @@ class SourceService:
                 row.plans = [find_plan(change.session, plan).name for plan in plans]
             set_client_id(change.session, row, client_id)
             if metadata is not None:
-                row.metadata_ = clean_metadata(metadata)
+                row.metadata_ = clean_metadata(metadata, row.metadata_)
             row.updated_at = change.now
             change.session.flush()
             view = source_view(change.session, row)

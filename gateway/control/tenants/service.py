@@ -142,7 +142,7 @@ class TenantService:
             row.notices = row.notices if notices is None else notices
             set_client_id(change.session, row, client_id)
             if metadata is not None:
-                row.metadata_ = clean_metadata(metadata)
+                row.metadata_ = clean_metadata(metadata, row.metadata_)
             return self._audited(change, "tenant.update", before, row)
 
     def preview_plan(self, actor: Actor, reference: str, plan: str) -> PlanPreview:

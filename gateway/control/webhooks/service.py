@@ -147,7 +147,7 @@ class WebhookService:
                 row.workspace_id = workspace_id(change.session, actor, workspace, row.tenant_id)
             _set_client_id(change.session, row, client_id)
             if metadata is not None:
-                row.metadata_ = clean_metadata(metadata)
+                row.metadata_ = clean_metadata(metadata, row.metadata_)
             return _recorded(change, "webhook.update", before, row)
 
     def rotate_secret(

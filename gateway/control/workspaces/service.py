@@ -97,7 +97,6 @@ class WorkspaceService:
         Raises NotFound, Invalid, Conflict, Forbidden.
         """
         words = clean_patterns(patterns) if patterns is not None else None
-        pairs = clean_metadata(metadata) if metadata is not None else None
         with self._writes.change(actor) as change:
             row = find_workspace(change.session, actor, reference)
             if row.tenant_id is None:
@@ -110,7 +109,8 @@ class WorkspaceService:
                 self._policies.check_workspace(change.session, policy, plan, row.name)
                 row.policy = policy
             row.location = row.location if location is None else self._location(location)
-            row.metadata_ = row.metadata_ if pairs is None else pairs
+            if metadata is not None:
+                row.metadata_ = clean_metadata(metadata, row.metadata_)
             set_client_id(change.session, row, client_id)
             if words is not None:
                 self._set_patterns(change, row, words)

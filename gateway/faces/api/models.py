@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_model, model_validator
 
+from gateway.control.lookup import MetadataPatch
 from gateway.faces.rendering import is_time
 
 Text = Annotated[str, StringConstraints(max_length=1_000)]
@@ -19,6 +20,8 @@ Text = Annotated[str, StringConstraints(max_length=1_000)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 ClientId = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Metadata = Annotated[dict[Name, Text], Field(max_length=50)]
+MetadataChange = Annotated[dict[Name, Text | None], Field(max_length=50)]
+"""Pairs of a Patch: merged into those that are there; null takes one away."""
 
 
 class Request(BaseModel):
@@ -57,7 +60,12 @@ class Patch(Request):
 
     def changes(self) -> dict[str, Any]:
         """The fields that the caller sent, as keywords for a service."""
-        return {name: self.clears[name] if value is None else value for name, value in self.given().items()}
+        return {name: self._change(name, value) for name, value in self.given().items()}
+
+    def _change(self, name: str, value: Any) -> Any:
+        if value is None:
+            return self.clears[name]
+        return MetadataPatch(value) if name == "metadata" else value
 
 
 class Problem(BaseModel):

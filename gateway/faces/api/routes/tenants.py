@@ -28,13 +28,17 @@ class TenantCreate(Request):
     metadata: Metadata | None = None
 
 
-class TenantUpdate(Request):
-    """What is to change (JSON merge patch, RFC 7396); what is absent stays."""
+class TenantUpdate(Patch):
+    """What is to change; a new plan acts at once, and only stops growth where less fits under it."""
+
+    clears: ClassVar[Mapping[str, Any]] = {**Patch.clears, "contacts": ()}
 
     name: Name | None = None
     plan: Name | None = None
-    contacts: list[Text] | None = None
-    metadata: Metadata | None = None
+    contacts: tuple[Text, ...] | None = None
+    notices: bool | None = None
+    client_id: ClientId | None = None
+    metadata: MetadataChange | None = None
 
 
 class Reason(Request):
@@ -74,7 +78,7 @@ def show_tenant(call: Caller, tenant: str) -> TenantView:
 )
 def update_tenant(call: Caller, tenant: str, body: TenantUpdate) -> TenantView:
     """Change a tenant's plan, name, contacts or metadata."""
-    return call.services.tenants.update(call.actor, tenant, **body.given())
+    return call.services.tenants.update(call.actor, tenant, **body.changes())
 
 
 @operation(api, "POST", "/tenants/{tenant}/suspend", cli="tenant suspend", shows=TenantView)
