@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from gateway.app.desk import OpenedDesk
 from gateway.app.parts import Ground
@@ -12,11 +11,10 @@ from gateway.app.sending import ceilings
 from gateway.app.window import ControlWindow
 from gateway.control.directory import Directory, Refused
 from gateway.control.errors import Invalid
-from gateway.control.policies.description import DescribedValue
 from gateway.control.records import Actor, Identity
+from gateway.faces.api.explained import Explained, Way
 from gateway.mail.address import AddressError, Mailbox, parse_mailbox
 from gateway.mail.reply import Reply
-from gateway.outgoing.policy import Step
 from gateway.outgoing.policy import explain as explain_policy
 from gateway.outgoing.quota import charges_for
 from gateway.outgoing.shards import choose_shard
@@ -24,66 +22,6 @@ from gateway.system.config import parse_size
 
 _ACCEPTED = Reply(250, "2.0.0", "queued as <ID>")
 _HELD = Reply(250, "2.0.0", "queued as <ID> held")
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """How one recipient's copy would leave."""
-
-    recipient: str
-    shard: str | None
-    route: str | None
-    state: str | None
-    source: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Explained:
-    """The decision with everything it rests on; `reply` is the exact SMTP reply."""
-
-    account: str
-    tenant: str
-    plan: str
-    workspace: str
-    environment: str
-    location: str
-    policy: str
-    policy_version: int
-    reply: str
-    rule: str
-    stream: str
-    values: tuple[DescribedValue, ...]
-    steps: tuple[Step, ...]
-    charges: tuple[str, ...]
-    ways: tuple[Way, ...]
-    selectors: tuple[str, ...]
-
-    def text(self) -> str:
-        """The explanation as a person reads it."""
-        return "\n".join(self._lines())
-
-    def _lines(self) -> Iterator[str]:
-        yield f"Reply      {self.reply}"
-        yield f"Rule       {self.rule}"
-        yield f"Account    {self.account}"
-        yield f"Tenant     {self.tenant} (plan {self.plan})"
-        yield f"Workspace  {self.workspace} ({self.environment}, location {self.location})"
-        yield f"Policy     {self.policy}, version {self.policy_version}"
-        yield f"Stream     {self.stream}"
-        yield "\nLimits and settings, with the document that set each:"
-        width = max(len(value.key) for value in self.values)
-        for value in self.values:
-            yield f"  {value.key.ljust(width)}  {value.value}  ({value.source})"
-        yield "\nChecks:"
-        for step in self.steps:
-            yield f"  {step.outcome.ljust(11)}  {step.rule}" + (f": {step.detail}" if step.detail else "")
-        yield "\nCharged:"
-        yield from (f"  {charge}" for charge in self.charges or ("nothing is limited",))
-        yield "\nWay out:"
-        for way in self.ways:
-            shard = f"{way.shard} ({way.state}) by {way.route}" if way.shard else "no shard"
-            yield f"  {way.recipient}: {shard}" + (f" from {way.source}" if way.source else "")
-        yield f"  signed with {', '.join(self.selectors) or 'no key: nothing would leave'}"
 
 
 def explain(

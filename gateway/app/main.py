@@ -23,7 +23,6 @@ def main() -> None:
         quickstart=_quickstart,
         check=_check,
         upgrade=_upgrade,
-        explain=_explain,
         status=_status,
         app=_app,
     )
@@ -47,12 +46,6 @@ def _upgrade(config: Config) -> list[dict[str, Any]]:
 
     configure(level="warning", process="cli")
     return upgrade_all(config)
-
-
-def _explain(desk: Any, account: str, **options: Any) -> Any:
-    from gateway.app.explain import explain
-
-    return explain(desk.opened, desk.actor, account, **options)
 
 
 def _status(desk: Any) -> dict[str, Any]:

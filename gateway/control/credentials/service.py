@@ -20,6 +20,7 @@ from gateway.control.directory.model import login_name
 from gateway.control.errors import Conflict, NotFound
 from gateway.control.lookup import clean_metadata
 from gateway.control.paging import Page, PageQuery, read_page
+from gateway.control.recording import payload
 from gateway.control.records import Actor, CredentialRecord
 from gateway.control.transaction import ControlChange, ControlWrites, Payload
 from gateway.control.visibility import visible
@@ -97,6 +98,7 @@ class CredentialService:
             row.metadata_ = pairs
             set_client_id(change.session, row, client_id, CredentialRow.tenant_id == row.tenant_id)
             _note(change, "app-password.create", row, before=None, after=_audited(row))
+            change.result = _repeated(change.session, row)
             return credential_record(row), secret.text
 
     def page(self, actor: Actor, query: PageQuery) -> Page[CredentialView]:
@@ -183,6 +185,7 @@ class CredentialService:
             terms = Terms(frozenset(old.scopes), old.label, old.expires_at, tuple(old.networks), old.stream)
             row = self._add(change, account, terms, secret)
             _note(change, "app-password.replace", row, before=_audited(old), after=_audited(row))
+            change.result = _repeated(change.session, row)
             return credential_record(row), secret.text
 
     def prepare(self, chosen: str | None = None) -> NewPassword:
@@ -272,6 +275,14 @@ def _audited(row: CredentialRow) -> Payload:
         "client_id": row.client_id,
         "metadata": dict(row.metadata_),
     }
+
+
+def _repeated(session: Session, row: CredentialRow) -> Payload:
+    """What a repetition of the request is told: all but the password, which was shown once."""
+    session.flush()
+    shown = credential_view(session, row)
+    fix = f"`gatepost app-password replace {shown.id}` makes another one in its place."
+    return {**payload(shown), "app_password": None, "fix": fix}
 
 
 def _note(

@@ -20,14 +20,16 @@ from gateway.control.records import Actor
 
 @dataclass(frozen=True, slots=True)
 class CredentialView:
-    """An app password without its secret. `key_id` is None for one the caller chose; `login` an address.
+    """An app password without its secret. `login` is its account's address.
 
-    `name` is its label, or its key id. Times are seconds since 1970.
+    `id` is what commands take: its key id, or for one the caller chose, `credential_id`, which is every one's
+    id in audit and sign-ins. `name` is its label, or its id. Times are seconds since 1970.
     """
 
     id: str
     name: str
     key_id: str | None
+    credential_id: str
     tenant_id: str
     account_id: str
     login: str
@@ -57,9 +59,10 @@ def credential_views(session: Session, rows: Sequence[CredentialRow]) -> list[Cr
 
 def _view(row: CredentialRow, login: str) -> CredentialView:
     return CredentialView(
-        id=row.id,
+        id=row.key_id or row.id,
         name=row.label or row.key_id or row.id,
         key_id=row.key_id,
+        credential_id=row.id,
         tenant_id=row.tenant_id,
         account_id=row.account_id,
         login=login,

@@ -23,7 +23,7 @@ from gateway.control.policies.problems import DocumentErrors
 from gateway.control.policies.resolution import PolicySet
 from gateway.control.policies.store import known_documents, read_policy_set, versions_of, write_document
 from gateway.control.policies.view import LISTING, PolicyView, policy_view, policy_views, version_view
-from gateway.control.recording import record
+from gateway.control.recording import payload, record
 from gateway.control.records import Actor
 from gateway.control.transaction import ControlChange, ControlWrites
 from gateway.control.visibility import visible
@@ -153,7 +153,9 @@ class PolicyService:
         with self._writes.change(actor) as change:
             before = read_policy_set(change.session)
             self._check(tree, before, change.session)
-            return tuple(_put(change, before, document) for document in tree.documents)
+            changes = tuple(_put(change, before, document) for document in tree.documents)
+            change.result = {"items": [payload(one) for one in changes], "next_cursor": None}
+            return changes
 
     def _check(self, tree: DocumentTree, before: PolicySet, session: Session) -> None:
         workspaces: Workspaces = owned_workspaces(session)

@@ -45,6 +45,14 @@ class Facts:
     current: Current | None
 
 
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """A document that shows more than the resource: its ETag is that of `resource` alone."""
+
+    document: Any
+    resource: Any
+
+
 def facts_of(endpoint: Any) -> Facts:
     """What `operation` noted of a route's endpoint."""
     facts: Facts = endpoint.facts
@@ -65,7 +73,7 @@ def operation(
     once: bool | None = None,
     current: Current | None = None,
 ) -> Callable[[Handler], Handler]:
-    """Register a handler that returns a view, a Page of views (`many`), or a Response.
+    """Register a handler that returns a view (or Tagged), a Page of views (`many`), or a Response.
 
     `right`: "read" for GET, else "write". `shows`: the view's dataclass, or a Pydantic model. `once`: it
     takes an Idempotency-Key, as a POST does whose change is one of the control database. A handler runs in
@@ -100,6 +108,8 @@ def _response(result: Any, status: int) -> Response:
         return result
     if result is None:
         return Response(status_code=204)
+    if isinstance(result, Tagged):
+        return JSONResponse(plain(result.document), status, headers={"ETag": etag(result.resource)})
     if isinstance(result, Page):
         return JSONResponse({"items": plain(result.items), "next_cursor": result.cursor}, status)
     if isinstance(result, list | tuple):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gateway.control.apikeys.service import KnownKey
     from gateway.control.services import ControlServices
+    from gateway.faces.api.explained import Explained
     from gateway.faces.api.rates import Rates
     from gateway.outgoing.queue import QueueService
     from gateway.system.clock import Clock
@@ -25,5 +26,5 @@ class ApiParts:
     ids: IdSource
     rates: Rates
     note_use: Callable[[KnownKey, str], None]
-    explain: Callable[..., Any]
+    explain: Callable[..., Explained]
     status: Callable[..., Any]

@@ -57,7 +57,6 @@ class Program:
     quickstart: Callable[[Path, int, bool], int]
     check: Callable[[Path], int]
     upgrade: Callable[[Config], list[dict[str, Any]]]
-    explain: Callable[..., Any]
     status: Callable[..., Any]
     app: Callable[[Opened], Callable[..., Any]]
 

@@ -12,9 +12,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 def label_options(function: Function) -> Function:
     """Give a command both options; `labelled` puts them into a request."""
-    decorated: Any = click.option(
-        "--metadata", "metadata", multiple=True, callback=_pairs, help="KEY=VALUE; may be repeated."
-    )(function)
+    decorated: Any = pairs_option("KEY=VALUE; may be repeated.")(function)
     labelled_function: Function = click.option("--client-id", help="Your own word for it.")(decorated)
     return labelled_function
 
@@ -22,6 +20,11 @@ def label_options(function: Function) -> Function:
 def labelled(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options as fields of a request: pairs only if there are some."""
     return {**options, "metadata": options["metadata"] or None}
+
+
+def pairs_option(text: str) -> Callable[[Any], Any]:
+    """`--metadata KEY=VALUE`, any number of times, as a dictionary."""
+    return click.option("--metadata", multiple=True, callback=_pairs, help=text)
 
 
 def _pairs(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:

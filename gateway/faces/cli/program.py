@@ -16,14 +16,15 @@ _JSON = "gatepost.json"
 
 ROOMS: dict[str, tuple[str, ...]] = {
     "access": ("api-key",),
-    "identities": ("account", "app-password"),
+    "accounts": ("account",),
     "mail": ("queue", "refused", "trace"),
-    "operations": (
-        *("policy", "audit", "db", "master-key"),
-        *("serve", "quickstart", "check", "status", "version"),
-    ),
+    "operations": ("audit", "db", "master-key", "serve", "quickstart", "check", "status", "version"),
+    "passwords": ("app-password",),
+    "plans": ("plan",),
+    "policies": ("policy",),
     "sending": ("domain", "shard", "source", "dkim-key"),
-    "tenancy": ("tenant", "workspace", "plan"),
+    "tenancy": ("tenant",),
+    "workspaces": ("workspace",),
 }
 """The modules of `commands`, and what the `add_to` of each registers."""
 

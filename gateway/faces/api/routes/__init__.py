@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
-from gateway.faces.api.routes import apikeys, dkimkeys, domains, shards, sources, tenants
-
-ROOMS = (
+from gateway.faces.api.routes import (
+    accounts,
     apikeys,
     dkimkeys,
     domains,
+    passwords,
+    plans,
+    policies,
     shards,
     sources,
     tenants,
+    workspaces,
+)
+
+ROOMS = (
+    accounts,
+    apikeys,
+    dkimkeys,
+    domains,
+    passwords,
+    plans,
+    policies,
+    shards,
+    sources,
+    tenants,
+    workspaces,
 )

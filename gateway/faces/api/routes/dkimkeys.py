@@ -14,7 +14,7 @@ from gateway.control.records import Actor
 from gateway.control.services import ControlServices
 from gateway.faces.api.caller import Caller
 from gateway.faces.api.listing import paging
-from gateway.faces.api.models import ClientId, Metadata, Name, Patch, Request
+from gateway.faces.api.models import ClientId, MetadataChange, Name, Patch, Request
 from gateway.faces.api.operation import operation
 
 api = APIRouter(tags=["dkim-keys"])
@@ -48,7 +48,7 @@ class KeyUpdate(Patch):
     """What is to change."""
 
     client_id: ClientId | None = None
-    metadata: Metadata | None = None
+    metadata: MetadataChange | None = None
 
 
 def _current(services: ControlServices, actor: Actor, path: Mapping[str, str]) -> KeyView:

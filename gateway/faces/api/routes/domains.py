@@ -13,7 +13,7 @@ from gateway.control.records import Actor, Environment
 from gateway.control.services import ControlServices
 from gateway.faces.api.caller import Caller
 from gateway.faces.api.listing import paging
-from gateway.faces.api.models import ClientId, Metadata, Name, Patch, Request, Text
+from gateway.faces.api.models import ClientId, Metadata, MetadataChange, Name, Patch, Request, Text
 from gateway.faces.api.operation import operation
 
 api = APIRouter(tags=["domains"])
@@ -42,7 +42,7 @@ class DomainUpdate(Patch):
 
     mode: Literal["send", "send-receive"] | None = None
     client_id: ClientId | None = None
-    metadata: Metadata | None = None
+    metadata: MetadataChange | None = None
 
 
 class Voucher(Request):

@@ -14,7 +14,7 @@ from gateway.control.services import ControlServices
 from gateway.control.shards.view import ShardView
 from gateway.faces.api.caller import Caller
 from gateway.faces.api.listing import paging
-from gateway.faces.api.models import ClientId, Metadata, Name, Patch, Request, Text
+from gateway.faces.api.models import ClientId, Metadata, MetadataChange, Name, Patch, Request, Text
 from gateway.faces.api.operation import operation
 
 api = APIRouter(tags=["shards"])
@@ -48,7 +48,7 @@ class ShardUpdate(Patch):
     route: Text | None = None
     pool: Name | None = None
     client_id: ClientId | None = None
-    metadata: Metadata | None = None
+    metadata: MetadataChange | None = None
 
 
 class RouteChange(Request):

@@ -13,7 +13,7 @@ from gateway.control.services import ControlServices
 from gateway.control.sources.view import SourceView
 from gateway.faces.api.caller import Caller
 from gateway.faces.api.listing import paging
-from gateway.faces.api.models import ClientId, Metadata, Name, Patch, Request
+from gateway.faces.api.models import ClientId, Metadata, MetadataChange, Name, Patch, Request
 from gateway.faces.api.operation import operation
 
 api = APIRouter(tags=["source-addresses"])
@@ -39,7 +39,7 @@ class SourceUpdate(Patch):
     pool: Name | None = None
     plans: tuple[Name, ...] | None = None
     client_id: ClientId | None = None
-    metadata: Metadata | None = None
+    metadata: MetadataChange | None = None
 
 
 def _current(services: ControlServices, actor: Actor, path: Mapping[str, str]) -> SourceView:

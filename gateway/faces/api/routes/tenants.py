@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 
+from gateway.control.accounts.moves import MoveResult
 from gateway.control.paging import Page, PageQuery
-from gateway.control.records import Environment
+from gateway.control.records import Actor, Environment
+from gateway.control.services import ControlServices
+from gateway.control.tenants.fitting import PlanPreview
 from gateway.control.tenants.view import TenantView
 from gateway.faces.api.caller import Caller
 from gateway.faces.api.listing import paging
-from gateway.faces.api.models import ClientId, Metadata, Name, Request, Text
+from gateway.faces.api.models import ClientId, Metadata, MetadataChange, Name, Patch, Request, Text
 from gateway.faces.api.operation import operation
 
 api = APIRouter(tags=["tenants"])
@@ -24,6 +28,7 @@ class TenantCreate(Request):
     plan: Name | None = None
     environment: Environment = "production"
     contacts: tuple[Text, ...] = ()
+    notices: bool = True
     client_id: ClientId | None = None
     metadata: Metadata | None = None
 
@@ -47,6 +52,18 @@ class Reason(Request):
     reason: Text | None = None
 
 
+class TenantMove(Request):
+    """Where all accounts of a tenant are to go; `environment`: only those of it."""
+
+    workspace: Name
+    environment: Environment | None = None
+    dry_run: bool = False
+
+
+def _current(services: ControlServices, actor: Actor, path: Mapping[str, str]) -> TenantView:
+    return services.tenants.show(actor, path["tenant"])
+
+
 @operation(api, "POST", "/tenants", cli="tenant create", shows=TenantView, status=201)
 def create_tenant(call: Caller, body: TenantCreate) -> TenantView:
     """Make a tenant that can send at once."""
@@ -68,16 +85,9 @@ def show_tenant(call: Caller, tenant: str) -> TenantView:
     return call.services.tenants.show(call.actor, tenant)
 
 
-@operation(
-    api,
-    "PATCH",
-    "/tenants/{tenant}",
-    cli="tenant update",
-    shows=TenantView,
-    current=lambda services, actor, path: services.tenants.show(actor, path["tenant"]),
-)
+@operation(api, "PATCH", "/tenants/{tenant}", cli="tenant update", shows=TenantView, current=_current)
 def update_tenant(call: Caller, tenant: str, body: TenantUpdate) -> TenantView:
-    """Change a tenant's plan, name, contacts or metadata."""
+    """Change a tenant's plan, name, contacts, notices or metadata."""
     return call.services.tenants.update(call.actor, tenant, **body.changes())
 
 
@@ -91,3 +101,15 @@ def suspend_tenant(call: Caller, tenant: str, body: Reason | None = None) -> Ten
 def resume_tenant(call: Caller, tenant: str) -> TenantView:
     """Let a suspended tenant go on."""
     return call.services.tenants.resume(call.actor, tenant)
+
+
+@operation(api, "GET", "/tenants/{tenant}/plan-preview", cli="tenant preview", shows=PlanPreview)
+def preview_plan(call: Caller, tenant: str, plan: Annotated[Name, Query()]) -> PlanPreview:
+    """What another plan would change for a tenant, and what of it would no longer fit; nothing is changed."""
+    return call.services.tenants.preview_plan(call.actor, tenant, plan)
+
+
+@operation(api, "POST", "/tenants/{tenant}/move", cli="tenant move", shows=MoveResult)
+def move_tenant(call: Caller, tenant: str, body: TenantMove) -> MoveResult:
+    """Move all accounts of a tenant into a workspace, all or none; a dry run only tells what changes."""
+    return call.services.tenants.move(call.actor, tenant, **body.given())

@@ -1,9 +1,8 @@
-"""Running the installation: policies, audit, databases, master key, serve, check, quickstart."""
+"""Running the installation: audit, databases, master key, serve, check, quickstart."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -18,78 +17,12 @@ AUDIT_COLUMNS = ("number", "created_at", "actor_id", "operation", "resource_kind
 
 def add_to(root: click.Group) -> None:
     """Register the commands."""
-    for group in (policy, audit, db, master_key):
+    for group in (audit, db, master_key):
         root.add_command(group)
     for one in (serve, quickstart, check):
         root.add_command(one)
     command(root, "status")(status)
     command(root, "version")(version)
-
-
-@click.group()
-def policy() -> None:
-    """Documents that say what accounts may do."""
-
-
-path_argument = click.argument("path", type=click.Path(exists=True, path_type=Path))
-
-
-@command(policy, "plan")
-@path_argument
-def policy_plan(desk: Desk, printer: Printer, path: Path) -> None:
-    """Show what `apply` would change; nothing is changed."""
-    _print_changes(printer, desk.services.policies.plan(desk.actor, path), "would change")
-
-
-@command(policy, "apply")
-@path_argument
-def policy_apply(desk: Desk, printer: Printer, path: Path) -> None:
-    """Apply a document or a folder of them: all or nothing; every account follows within a second."""
-    _print_changes(printer, desk.services.policies.apply(desk.actor, path), "changed")
-
-
-def _print_changes(printer: Printer, changes: Any, word: str) -> None:
-    if printer.as_json:
-        printer.many(map(plain, changes), ())
-        return
-    rows = []
-    for change in changes:
-        if change.change == "unchanged":
-            continue
-        document = f"{change.kind} {change.name}"
-        printer.say(f"{document}: {change.change}, version {change.version}")
-        rows += [{"document": document, **plain(key)} for key in change.keys]
-    printer.many(rows, ("document", "key", "before", "after"), f"no values {word}")
-
-
-@command(policy, "list")
-def policy_list(desk: Desk, printer: Printer) -> None:
-    """All policies."""
-    rows = map(plain, desk.services.policies.list(desk.actor))
-    printer.many(rows, ("name", "version", "updated_at", "id"), "no policies")
-
-
-@command(policy, "show")
-@click.argument("policy")
-@click.option("--version", "version", type=int, help="An earlier version.")
-def policy_show(desk: Desk, printer: Printer, policy: str, version: int | None) -> None:
-    """One policy, with its document."""
-    printer.one(plain(desk.services.policies.show(desk.actor, policy, version)))
-
-
-@command(policy, "explain")
-@click.argument("account")
-@click.option("--from", "sender", help="The From address; the account's own otherwise.")
-@click.option("--to", "recipients", multiple=True, help="A recipient; may be repeated.")
-@click.option("--size", default="2 KiB", show_default=True)
-@click.option("--stream")
-def policy_explain(desk: Desk, printer: Printer, account: str, **options: Any) -> None:
-    """The whole decision for a message that is not sent: limits with their documents, rules, shard, reply."""
-    explanation = desk.program.explain(desk, account, **options)
-    if printer.as_json:
-        printer.one(plain(explanation))
-    else:
-        click.echo(explanation.text())
 
 
 @click.group()

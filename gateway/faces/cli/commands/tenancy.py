@@ -1,4 +1,4 @@
-"""`tenant`, `workspace`, `plan`: who the customers are and what binds them."""
+"""`tenant`: customer organisations."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ import click
 from gateway.control.records import ENVIRONMENTS
 from gateway.faces.cli.client import at
 from gateway.faces.cli.command import command
+from gateway.faces.cli.commands.moves import print_moves
 from gateway.faces.cli.desk import Desk
+from gateway.faces.cli.labels import label_options, labelled
+from gateway.faces.cli.options import dry_run_option, list_options, reason_option
 from gateway.faces.cli.output import Printer
-from gateway.faces.rendering import plain
 
 TENANT_COLUMNS = ("name", "plan", "status", "id", "created_at")
-WORKSPACE_COLUMNS = ("name", "environment", "policy", "location", "tenant_id", "is_default", "id")
+MISFIT_COLUMNS = ("kind", "name", "key", "value", "allowed")
+EFFECT_COLUMNS = ("workspace", "accounts", "key", "before", "after")
 
 environment_option = click.option(
     "--environment", type=click.Choice(ENVIRONMENTS), default="production", show_default=True
@@ -22,10 +25,8 @@ environment_option = click.option(
 
 
 def add_to(root: click.Group) -> None:
-    """Register the groups."""
+    """Register the group."""
     root.add_command(tenant)
-    root.add_command(workspace)
-    root.add_command(plan)
 
 
 @click.group()
@@ -38,15 +39,18 @@ def tenant() -> None:
 @click.option("--plan", default="standard", show_default=True)
 @click.option("--contact", "contacts", multiple=True, help="An address that gets notices; may be repeated.")
 @environment_option
+@label_options
 def tenant_create(desk: Desk, printer: Printer, name: str, **options: Any) -> None:
     """Create a tenant, with a trial domain, its keys and a shard, ready to send."""
-    printer.one(desk.api.post("/v1/tenants", {"name": name, **options}))
+    printer.one(desk.api.post("/v1/tenants", labelled({"name": name, **options})))
 
 
 @command(tenant, "list")
-def tenant_list(desk: Desk, printer: Printer) -> None:
+@list_options("name", "status", "plan", "client_id", sorts=("name", "created_at", "updated_at"))
+def tenant_list(desk: Desk, printer: Printer, sort: str | None, **query: Any) -> None:
     """All tenants."""
-    printer.many(desk.api.list("/v1/tenants", sort="name"), TENANT_COLUMNS, "no tenants")
+    rows = desk.api.list("/v1/tenants", sort=sort or "name", **query)
+    printer.many(rows, TENANT_COLUMNS, "no tenants")
 
 
 @command(tenant, "show")
@@ -61,19 +65,46 @@ def tenant_show(desk: Desk, printer: Printer, tenant: str) -> None:
 @click.option("--plan")
 @click.option("--name")
 @click.option("--contact", "contacts", multiple=True, help="Replaces the contacts; may be repeated.")
+@click.option("--notices/--no-notices", default=None, help="Whether the contacts are written to.")
+@label_options
 def tenant_update(
-    desk: Desk, printer: Printer, tenant: str, plan: str | None, name: str | None, contacts: tuple[str, ...]
+    desk: Desk, printer: Printer, tenant: str, contacts: tuple[str, ...], **options: Any
 ) -> None:
-    """Change a tenant's plan, name or contacts."""
-    changes = {"plan": plan, "name": name, "contacts": contacts or None}
+    """Change a tenant's plan, name, contacts, or whether they get notices."""
+    changes = labelled({**options, "contacts": contacts or None})
     printer.one(desk.api.patch(at("/v1/tenants/{}", tenant), changes))
+
+
+@command(tenant, "preview")
+@click.argument("tenant")
+@click.option("--plan", required=True, help="The plan it might be put on.")
+def tenant_preview(desk: Desk, printer: Printer, tenant: str, plan: str) -> None:
+    """What another plan would change, and what would no longer fit; nothing is changed."""
+    found = desk.api.get(at("/v1/tenants/{}/plan-preview", tenant), plan=plan)
+    if printer.as_json or printer.quiet:
+        printer.one(found)
+        return
+    printer.many(found["no_longer_fits"], MISFIT_COLUMNS, f"everything fits {found['to_plan']}")
+    rows = [{**effect, **change} for effect in found["workspaces"] for change in effect["changes"]]
+    printer.many(rows, EFFECT_COLUMNS, "nothing changes for its accounts")
+
+
+@command(tenant, "move")
+@click.argument("tenant")
+@click.option("--workspace", required=True, help="Where all its accounts go.")
+@click.option("--environment", type=click.Choice(ENVIRONMENTS), help="Only its accounts of this environment.")
+@dry_run_option
+def tenant_move(desk: Desk, printer: Printer, tenant: str, **options: Any) -> None:
+    """Move all accounts of a tenant into a workspace, all or none; their counters and mail go with them."""
+    print_moves(printer, desk.api.post(at("/v1/tenants/{}/move", tenant), options))
 
 
 @command(tenant, "suspend")
 @click.argument("tenant")
-def tenant_suspend(desk: Desk, printer: Printer, tenant: str) -> None:
+@reason_option
+def tenant_suspend(desk: Desk, printer: Printer, tenant: str, reason: str | None) -> None:
     """Stop a tenant's logins, sessions and queue within a second."""
-    printer.one(desk.api.post(at("/v1/tenants/{}/suspend", tenant)))
+    printer.one(desk.api.post(at("/v1/tenants/{}/suspend", tenant), {"reason": reason}))
 
 
 @command(tenant, "resume")
@@ -81,69 +112,3 @@ def tenant_suspend(desk: Desk, printer: Printer, tenant: str) -> None:
 def tenant_resume(desk: Desk, printer: Printer, tenant: str) -> None:
     """Let a suspended tenant go on."""
     printer.one(desk.api.post(at("/v1/tenants/{}/resume", tenant)))
-
-
-@click.group()
-def workspace() -> None:
-    """Policy containers: every account is in exactly one."""
-
-
-@command(workspace, "create")
-@click.argument("name")
-@click.option("--tenant", help="Its owner; without one it is shared by all tenants.")
-@click.option("--policy", default="default", show_default=True, help="What binds its accounts.")
-@click.option(
-    "--pattern", "patterns", multiple=True, help="Accounts of domains like this come here: *.acme.com"
-)
-@click.option("--default", is_flag=True, help="Make it the default of its owner in its environment.")
-@click.option("--location", help="Where its data lives.")
-@environment_option
-def workspace_create(desk: Desk, printer: Printer, name: str, **options: Any) -> None:
-    """Create a workspace."""
-    printer.one(plain(desk.services.workspaces.create(desk.actor, name, **options)))
-
-
-@command(workspace, "list")
-def workspace_list(desk: Desk, printer: Printer) -> None:
-    """All workspaces."""
-    printer.many(map(plain, desk.services.workspaces.list(desk.actor)), WORKSPACE_COLUMNS, "no workspaces")
-
-
-@command(workspace, "show")
-@click.argument("workspace")
-def workspace_show(desk: Desk, printer: Printer, workspace: str) -> None:
-    """One workspace."""
-    printer.one(plain(desk.services.workspaces.show(desk.actor, workspace)))
-
-
-@command(workspace, "update")
-@click.argument("workspace")
-@click.option("--policy", help="Another policy; every account follows within a second.")
-@click.option("--name")
-@click.option("--pattern", "patterns", multiple=True, help="Replaces its domain patterns; may be repeated.")
-@click.option("--default", is_flag=True, help="Make it the default of its owner in its environment.")
-def workspace_update(
-    desk: Desk, printer: Printer, workspace: str, patterns: tuple[str, ...], **options: Any
-) -> None:
-    """Change a workspace's policy, name or patterns."""
-    changed = desk.services.workspaces.update(desk.actor, workspace, patterns=patterns or None, **options)
-    printer.one(plain(changed))
-
-
-@click.group()
-def plan() -> None:
-    """Tiers: the most a tenant may have. `policy apply` changes them."""
-
-
-@command(plan, "list")
-def plan_list(desk: Desk, printer: Printer) -> None:
-    """All plans."""
-    rows = map(plain, desk.services.plans.list(desk.actor))
-    printer.many(rows, ("name", "version", "updated_at", "id"), "no plans")
-
-
-@command(plan, "show")
-@click.argument("plan")
-def plan_show(desk: Desk, printer: Printer, plan: str) -> None:
-    """One plan, with its document."""
-    printer.one(plain(desk.services.plans.show(desk.actor, plan)))

@@ -41,7 +41,7 @@ def run(tmp_path: Path, *arguments: str) -> Result:
 
     path = tmp_path / "gatepost.toml"
     path.write_text(CONFIGURATION.format(folder=tmp_path))
-    program = Program(missing, missing, missing, missing, missing, missing, missing, missing)
+    program = Program(*[missing] * len(Program.__dataclass_fields__))
     return CliRunner().invoke(build(program), ["--config", str(path), *arguments])
 
 

@@ -1,0 +1,120 @@
+"""`policy`: documents that say what accounts may do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gateway.faces.cli.client import at
+from gateway.faces.cli.command import command
+from gateway.faces.cli.desk import Desk
+from gateway.faces.cli.explanation import explanation
+from gateway.faces.cli.files import read_documents
+from gateway.faces.cli.labels import label_options, labelled
+from gateway.faces.cli.options import list_options
+from gateway.faces.cli.output import Printer, Row
+
+VERSION_COLUMNS = ("version", "updated_at", "created_by", "name")
+_PLAN_PREFIXES = ("plans/", "plan/", "plan:")
+
+path_argument = click.argument("path", type=click.Path(exists=True, path_type=Path))
+
+
+def add_to(root: click.Group) -> None:
+    """Register the group."""
+    root.add_command(policy)
+
+
+@click.group()
+def policy() -> None:
+    """Documents that say what accounts may do."""
+
+
+@command(policy, "plan")
+@path_argument
+def policy_plan(desk: Desk, printer: Printer, path: Path) -> None:
+    """Show what `apply` would change; nothing is changed."""
+    _print_changes(printer, _handed_in(desk, "/v1/policies/plan", path), "would change")
+
+
+@command(policy, "apply")
+@path_argument
+def policy_apply(desk: Desk, printer: Printer, path: Path) -> None:
+    """Apply a document or a folder of them: all or nothing; every account follows within a second."""
+    _print_changes(printer, _handed_in(desk, "/v1/policies/apply", path), "changed")
+
+
+def _handed_in(desk: Desk, operation: str, path: Path) -> Iterable[Row]:
+    files = read_documents(path, "plans", code="policy-invalid")
+    rows: list[Row] = desk.api.post(operation, {"files": files})["items"]
+    return rows
+
+
+def _print_changes(printer: Printer, changes: Iterable[Row], word: str) -> None:
+    if printer.as_json:
+        printer.many(changes, ())
+        return
+    rows = []
+    for change in changes:
+        if change["change"] == "unchanged":
+            continue
+        document = f"{change['kind']} {change['name']}"
+        printer.say(f"{document}: {change['change']}, version {change['version']}")
+        rows += [{"document": document, "name": change["name"], **key} for key in change["keys"]]
+    printer.many(rows, ("document", "key", "before", "after"), f"no values {word}")
+
+
+@command(policy, "list")
+@list_options("client_id", sorts=("name", "created_at", "updated_at"))
+def policy_list(desk: Desk, printer: Printer, **query: Any) -> None:
+    """All policies."""
+    rows = desk.api.list("/v1/policies", **query)
+    printer.many(rows, ("name", "version", "updated_at", "id"), "no policies")
+
+
+@command(policy, "show")
+@click.argument("policy")
+@click.option("--version", type=int, help="An earlier version.")
+def policy_show(desk: Desk, printer: Printer, policy: str, version: int | None) -> None:
+    """One policy, with its document; `plans/NAME` is a plan."""
+    printer.one(desk.api.get(_place(policy), version=version))
+
+
+@command(policy, "update")
+@click.argument("policy")
+@label_options
+def policy_update(desk: Desk, printer: Printer, policy: str, **options: Any) -> None:
+    """Change your own words for a policy; `apply` changes its document."""
+    printer.one(desk.api.patch(_place(policy), labelled(options)))
+
+
+@command(policy, "versions")
+@click.argument("policy")
+def policy_versions(desk: Desk, printer: Printer, policy: str) -> None:
+    """Every version of a policy, newest first."""
+    printer.many(desk.api.list(f"{_place(policy)}/versions"), VERSION_COLUMNS)
+
+
+@command(policy, "explain")
+@click.argument("account")
+@click.option("--from", "sender", help="The From address; the account's own otherwise.")
+@click.option("--to", "recipients", multiple=True, help="A recipient; may be repeated.")
+@click.option("--size", default="2 KiB", show_default=True)
+@click.option("--stream")
+def policy_explain(desk: Desk, printer: Printer, account: str, **options: Any) -> None:
+    """The whole decision for a message that is not sent: limits with their documents, rules, shard, reply."""
+    told = desk.api.post(at("/v1/accounts/{}/explain", account), options)
+    if printer.as_json:
+        printer.one(told)
+    else:
+        click.echo(explanation(told))
+
+
+def _place(reference: str) -> str:
+    for prefix in _PLAN_PREFIXES:
+        if reference.startswith(prefix):
+            return at("/v1/plans/{}", reference.removeprefix(prefix))
+    return at("/v1/policies/{}", reference)

@@ -1,0 +1,63 @@
+"""Options that many commands share."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import click
+
+from gateway.control.records import ENVIRONMENTS
+from gateway.faces.cli.labels import pairs_option
+from gateway.faces.cli.output import EXIT_USAGE, CommandFailed
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+dry_run_option = click.option("--dry-run", is_flag=True, help="Only tell what would change.")
+reason_option = click.option("--reason", help="Why; goes into the audit.")
+
+
+def list_options(*filters: str, sorts: tuple[str, ...] = ("created_at",)) -> Callable[[Function], Function]:
+    """Options of a list: a filter for each field, `--metadata KEY=VALUE`, `--sort` and `--most`.
+
+    They are the keywords of `ApiClient.list`; a field that is an environment offers those there are.
+    """
+    orders = [word for name in sorts for word in (name, f"-{name}")]
+
+    def decorate(function: Function) -> Function:
+        @functools.wraps(function)
+        def run(*arguments: Any, metadata: dict[str, str], **options: Any) -> Any:
+            pairs = {f"metadata.{key}": value for key, value in metadata.items()}
+            return function(*arguments, **options, **pairs)
+
+        decorated: Any = click.option("--most", type=click.IntRange(1), help="At most so many rows.")(run)
+        decorated = click.option("--sort", type=click.Choice(orders), help="With -: descending.")(decorated)
+        decorated = pairs_option("Only with this KEY=VALUE; may be repeated.")(decorated)
+        for name in reversed(filters):
+            decorated = _filter(name)(decorated)
+        return decorated  # type: ignore[no-any-return]
+
+    return decorate
+
+
+def _filter(name: str) -> Callable[[Any], Any]:
+    choices = click.Choice(ENVIRONMENTS) if name == "environment" else None
+    return click.option(f"--{name.replace('_', '-')}", name, type=choices, help=f"Only with this {name}.")
+
+
+def moment(text: str | None) -> str | None:
+    """A date or time as the API takes it; a time without a zone is UTC. Raises CommandFailed."""
+    if text is None:
+        return None
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError:
+        raise CommandFailed(
+            "bad-time",
+            f"{text!r} is no date or time.",
+            "Write 2027-01-31 or 2027-01-31T12:00:00Z.",
+            EXIT_USAGE,
+        ) from None
+    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).isoformat()
