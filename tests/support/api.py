@@ -14,8 +14,10 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.control.records import Actor
 from gateway.control.services import ControlServices
 from gateway.faces.api.application import build_app
+from gateway.faces.api.explained import Explained
 from gateway.faces.api.parts import ApiParts
 from gateway.faces.api.rates import Rates
 from gateway.outgoing.queue import QueueLocation, QueueService
@@ -82,6 +84,21 @@ class ApiWorld:
         return reply.status_code, document["code"]
 
 
+def explained(services: ControlServices, actor: Actor, account: str) -> Explained:
+    """An explanation that knows nothing but whose it is."""
+    found = services.accounts.show(actor, account)
+    words = dict.fromkeys(("tenant", "plan", "environment", "location", "policy", "rule", "stream"), "-")
+    nothing: dict[str, Any] = dict.fromkeys(("values", "steps", "charges", "ways", "selectors"), ())
+    return Explained(
+        account=found.address,
+        workspace=found.workspace,
+        policy_version=1,
+        reply="250 2.0.0 queued as <ID>",
+        **words,
+        **nothing,
+    )
+
+
 @pytest.fixture
 def api(control_services: ControlServices, location_url: str, tmp_path: Path) -> Iterator[ApiWorld]:
     """The API over fresh databases."""
@@ -97,7 +114,7 @@ def api(control_services: ControlServices, location_url: str, tmp_path: Path) ->
                 ids=writes.ids,
                 rates=Rates(writes.clock, 1_000_000.0, 1_000_000),
                 note_use=lambda _, __: None,
-                explain=lambda *_, **__: None,
+                explain=lambda actor, account, **_: explained(control_services, actor, account),
                 status=lambda _: {},
             )
         )

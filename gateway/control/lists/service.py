@@ -92,7 +92,7 @@ class ListService:
                 row.description = clean_reason(description)
             set_client_id(change.session, row, client_id)
             if metadata is not None:
-                row.metadata_ = clean_metadata(metadata)
+                row.metadata_ = clean_metadata(metadata, row.metadata_)
             return _audited(change, "list.update", before, row)
 
     def add_items(self, actor: Actor, reference: str, items: Iterable[str]) -> ListView:

@@ -107,7 +107,7 @@ class RaiseService:
             before = raise_views(change.session, [row], change.now)[0]
             set_client_id(change.session, row, client_id)
             if metadata is not None:
-                row.metadata_ = clean_metadata(metadata)
+                row.metadata_ = clean_metadata(metadata, row.metadata_)
             return _audited(change, "limit.update", before, row)
 
     def page(self, actor: Actor, query: PageQuery) -> Page[RaiseView]:
