@@ -76,6 +76,20 @@ class PolicyService:
         _require_operator(actor)
         return self._apply(actor, _read(lambda: read_documents(files)))
 
+    def candidate(
+        self, actor: Actor, files: Sequence[tuple[str, str]]
+    ) -> tuple[PolicySet, tuple[Document, ...]]:
+        """What would be in force with documents given as (path, text), and those; nothing is changed.
+
+        Raises InvalidDocuments, Forbidden.
+        """
+        _require_operator(actor)
+        tree = _read(lambda: read_documents(files))
+        with self._writes.view() as session:
+            before = read_policy_set(session)
+            self._check(tree, before, session)
+        return before.with_documents(tree.documents), tree.documents
+
     def load_defaults(self, change: ControlChange) -> tuple[str, ...]:
         """Put the packaged documents in force that the installation does not have; returns their names.
 
