@@ -184,6 +184,7 @@ async def test_what_is_missing_is_said_and_never_guessed(sending: Sending) -> No
         OutgoingMessage(to=(read_address("b@x.example"),), attachments=(big,)),
         RawMessage(raw.encode()),
     ):
+        at(sending, 1)
         await sending.sender.send(PROGRAM, sending.account.id, message)
     with sending.location.write() as connection:
         first = sending.rows()[0].id
