@@ -67,6 +67,10 @@ def control_services(ground: Ground) -> ControlServices:
         default_location=config.default_location,
         may_leave=bool(config.relay.allowed_recipients),
         private_webhooks=config.webhooks.allow_private,
+        publishes=config.publishing.is_automatic,
+        trial_selectors=config.trial_selectors,
+        dmarc_reports=config.publishing.dmarc_reports or "",
+        tls_reports=config.publishing.tls_reports or "",
     )
     return ControlServices.open(
         ground.control,

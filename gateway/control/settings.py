@@ -11,7 +11,10 @@ class ControlSettings:
 
     `may_leave`: whether the operator lists recipients that non-production mail may reach.
     `private_webhooks`: whether webhooks may name addresses of the platform's own network.
-    `grace_seconds`: how long what is deleted can be had back.
+    `grace_seconds`: how long what is deleted can be had back. `publishes`: whether a server or a command
+    takes names of the platform, so that keys of customers may be aliases into its zones.
+    `trial_selectors`: how many keys wait under the trial zone for trial domains; 0: each makes its own.
+    `dmarc_reports`, `tls_reports`: where reports go, "" for dmarc@ and tls-reports@ the host name.
     """
 
     hostname: str
@@ -22,3 +25,22 @@ class ControlSettings:
     may_leave: bool = False
     private_webhooks: bool = False
     grace_seconds: float = 7 * 86_400.0
+    publishes: bool = False
+    trial_selectors: int = 0
+    dmarc_reports: str = ""
+    tls_reports: str = ""
+
+    @property
+    def dmarc_address(self) -> str:
+        """Where aggregate reports of DMARC go."""
+        return self.dmarc_reports or f"dmarc@{self.hostname}"
+
+    @property
+    def tls_address(self) -> str:
+        """Where reports of TLS failures go."""
+        return self.tls_reports or f"tls-reports@{self.hostname}"
+
+    @property
+    def policy_host(self) -> str:
+        """The host that serves MTA-STS policies."""
+        return f"mta-sts.{self.hostname}"

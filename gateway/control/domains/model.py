@@ -1,4 +1,4 @@
-"""The table of domains."""
+"""The tables of domains and of what tenants let others have of theirs."""
 
 from __future__ import annotations
 
@@ -56,3 +56,24 @@ class DomainRow(Base):
     metadata_: Mapped[Metadata]
     created_at: Mapped[Time]
     updated_at: Mapped[Time]
+
+
+class DelegationRow(Base):
+    """A tenant lets another one have domains below one of its own."""
+
+    __tablename__ = "domain_delegations"
+    __table_args__ = (
+        sa.ForeignKeyConstraint(
+            ["domain_id", "tenant_id"], ["domains.id", "domains.tenant_id"], ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["delegate_id"], ["tenants.id"], ondelete="CASCADE"),
+        sa.UniqueConstraint("domain_id", "delegate_id"),
+    )
+
+    id: Mapped[Id]
+    tenant_id: Mapped[str]
+    """Whose domain it is."""
+    domain_id: Mapped[str]
+    delegate_id: Mapped[str]
+    """The tenant that may have names below it."""
+    created_at: Mapped[Time]

@@ -1,4 +1,4 @@
-"""The table of DKIM keys: the private half sealed."""
+"""The tables of DKIM keys, the private half sealed, and of the selectors kept for them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,21 @@ STATES = ("pending", "active", "retiring", "revoked", "destroyed")
 ALGORITHMS = ("rsa-sha256", "ed25519-sha256")
 
 
+_PUBLISHED = sa.text("withdrawn_at IS NULL")
+
+
+def _published_once(owner: str) -> sa.Index:
+    """One published key for each selector; one whose record was taken back leaves it to another."""
+    return sa.Index(
+        f"uq_dkim_keys_{owner}_published",
+        owner,
+        "selector",
+        unique=True,
+        sqlite_where=_PUBLISHED,
+        postgresql_where=_PUBLISHED,
+    )
+
+
 class KeyRow(Base):
     """A DKIM key of a domain, or of a shard that signs."""
 
@@ -18,8 +33,9 @@ class KeyRow(Base):
     __table_args__ = (
         sa.ForeignKeyConstraint(["domain_id", "tenant_id"], ["domains.id", "domains.tenant_id"]),
         sa.ForeignKeyConstraint(["shard_id", "tenant_id"], ["shards.id", "shards.tenant_id"]),
-        sa.UniqueConstraint("domain_id", "selector"),
-        sa.UniqueConstraint("shard_id", "selector"),
+        _published_once("domain_id"),
+        _published_once("shard_id"),
+        sa.Index("ix_dkim_keys_state", "state"),
         sa.Index("uq_dkim_keys_tenant_id_client_id", "tenant_id", "client_id", unique=True),
         sa.CheckConstraint("(domain_id IS NULL) <> (shard_id IS NULL)", name="one_owner"),
         one_of("state", STATES),
@@ -46,3 +62,29 @@ class KeyRow(Base):
     activated_at: Mapped[OptionalTime]
     retiring_at: Mapped[OptionalTime]
     ended_at: Mapped[OptionalTime]
+    seen_at: Mapped[OptionalTime]
+    """When DNS was first seen to have its record."""
+    unused_at: Mapped[OptionalTime]
+    """Since when no queued mail names a key that signs no more."""
+    withdrawn_at: Mapped[OptionalTime]
+    """When its record was taken back: its selector is free."""
+
+
+class SlotRow(Base):
+    """A selector of a domain that is an alias into the platform's zone, for one key after another."""
+
+    __tablename__ = "dkim_slots"
+    __table_args__ = (
+        sa.ForeignKeyConstraint(
+            ["domain_id", "tenant_id"], ["domains.id", "domains.tenant_id"], ondelete="CASCADE"
+        ),
+        sa.UniqueConstraint("domain_id", "selector"),
+        one_of("algorithm", ALGORITHMS),
+    )
+
+    id: Mapped[Id]
+    tenant_id: Mapped[str]
+    domain_id: Mapped[str]
+    selector: Mapped[str]
+    algorithm: Mapped[str]
+    created_at: Mapped[Time]

@@ -17,6 +17,7 @@ def disagreements(config: Config) -> Iterator[tuple[Path, str]]:
     yield from _tls(config)
     yield from _ports(config)
     yield from _databases(config)
+    yield from _publishing(config)
 
 
 def _tls(config: Config) -> Iterator[tuple[Path, str]]:
@@ -79,3 +80,16 @@ def _databases(config: Config) -> Iterator[tuple[Path, str]]:
         holder = blobs.setdefault(location.blobs, f"[locations.{name}]")
         if holder != f"[locations.{name}]":
             yield ("locations", name, "blobs"), f"{holder} has the same blob store; each needs one of its own"
+
+
+def _publishing(config: Config) -> Iterator[tuple[Path, str]]:
+    part = config.publishing
+    if part.server is None:
+        return
+    if part.command is not None:
+        yield ("publishing", "command"), "the server is written to already; leave one of the two out"
+    if not part.zones:
+        yield ("publishing", "server"), "name the zones that may be written to: zones = [ … ]"
+    for key in ("tsig_name", "tsig_secret_file"):
+        if getattr(part, key) is None:
+            yield ("publishing", "server"), f"updates are signed; write {key} too"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.system.config import values
-from gateway.system.config.model import ApiConfig, AuthConfig, LimitsConfig
+from gateway.system.config.model import ApiConfig, AuthConfig, DkimConfig, LimitsConfig, PublishingConfig
 from gateway.system.config.values import Kind
 
 REQUIRED = object()
@@ -48,6 +48,8 @@ _MIB = 1024 * 1024
 _api = ApiConfig()
 _auth = AuthConfig()
 _limits = LimitsConfig()
+_publishing = PublishingConfig()
+_ALGORITHMS = ("hmac-sha224", "hmac-sha256", "hmac-sha384", "hmac-sha512")
 
 SECTIONS: Mapping[str, tuple[Key, ...]] = {
     "listen": (
@@ -65,7 +67,26 @@ SECTIONS: Mapping[str, tuple[Key, ...]] = {
         Key("migrate", values.choice("auto", "manual"), "auto", needs_restart=True),
     ),
     "master_key": (Key("file", values.path(), needs_restart=True),),
-    "trial": (Key("zone", values.host_name(), needs_restart=True),),
+    "trial": (
+        Key("zone", values.host_name(), needs_restart=True),
+        Key("selectors", values.integer(0, 10_000), 0, needs_restart=True),
+    ),
+    "publishing": (
+        Key("server", values.endpoint(53), needs_restart=True),
+        Key("zones", values.many(values.host_name()), (), needs_restart=True),
+        Key("tsig_name", values.host_name(fewest_labels=1), needs_restart=True),
+        Key("tsig_algorithm", values.choice(*_ALGORITHMS), _publishing.tsig_algorithm, needs_restart=True),
+        Key("tsig_secret_file", values.path(), needs_restart=True),
+        Key("command", values.path(), needs_restart=True),
+        Key("timeout", values.duration(1.0, 600.0), _publishing.timeout_seconds, "timeout_seconds", True),
+        Key("ttl", values.duration(30.0, 86_400.0), _publishing.ttl_seconds, "ttl_seconds", True),
+        Key("dmarc_reports", values.mail_address(), needs_restart=True),
+        Key("tls_reports", values.mail_address(), needs_restart=True),
+    ),
+    "dkim": (
+        Key("rotate_after", values.duration(0.0, 3_650 * 86_400.0), DkimConfig().rotate_seconds,
+            "rotate_seconds", True),
+    ),
     "relay": (
         Key("default_route", values.route(), "mx", needs_restart=True),
         Key("ca_file", values.path(), needs_restart=True),

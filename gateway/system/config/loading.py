@@ -18,12 +18,14 @@ from gateway.system.config.model import (
     Config,
     ConfigError,
     ControlDatabase,
+    DkimConfig,
     DnsConfig,
     Endpoint,
     LimitsConfig,
     Listen,
     LocationConfig,
     NoticesConfig,
+    PublishingConfig,
     RelayConfig,
     TlsFiles,
     WebhooksConfig,
@@ -240,6 +242,9 @@ class _Reading:
             limits=LimitsConfig(**part["limits"]),
             webhooks=WebhooksConfig(**part["webhooks"]),
             notices=NoticesConfig(**part["notices"]),
+            publishing=PublishingConfig(**part["publishing"]),
+            dkim=DkimConfig(**part["dkim"]),
+            trial_selectors=part["trial"]["selectors"],
         )
 
     def _master_key(self, named: Path | None) -> Path:

@@ -96,6 +96,39 @@ class DnsConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class PublishingConfig:
+    """How names of the platform get into DNS: by updates of a name server, by a command, or by a person.
+
+    `zones`: those of the server that may be written to; `tsig_secret_file` holds the key in base64, as
+    `tsig-keygen` and `keymgr` print it. `ttl_seconds`: of all records. `timeout_seconds`: for the command.
+    `dmarc_reports` and `tls_reports`: addresses for reports, None: dmarc@ and tls-reports@ the host name.
+    """
+
+    server: Endpoint | None = None
+    zones: tuple[str, ...] = ()
+    tsig_name: str | None = None
+    tsig_algorithm: str = "hmac-sha256"
+    tsig_secret_file: Path | None = None
+    command: Path | None = None
+    timeout_seconds: float = 60.0
+    ttl_seconds: float = 300.0
+    dmarc_reports: str | None = None
+    tls_reports: str | None = None
+
+    @property
+    def is_automatic(self) -> bool:
+        """Whether anything but a person publishes."""
+        return self.server is not None or self.command is not None
+
+
+@dataclass(frozen=True, slots=True)
+class DkimConfig:
+    """How long a key signs before the next takes its place, in seconds; 0: until somebody rotates it."""
+
+    rotate_seconds: float = 90 * 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
 class ApiConfig:
     """The API: its Unix socket (None: `run/api.sock` in the state folder), and each key's rate over TCP."""
 
@@ -178,6 +211,10 @@ class Config:
     limits: LimitsConfig
     webhooks: WebhooksConfig = WebhooksConfig()
     notices: NoticesConfig = NoticesConfig()
+    publishing: PublishingConfig = PublishingConfig()
+    dkim: DkimConfig = DkimConfig()
+    trial_selectors: int = 0
+    """DKIM keys that wait under the trial zone, published once; 0: each trial domain has names of its own."""
 
     @property
     def api_socket(self) -> Path:

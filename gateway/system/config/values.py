@@ -21,6 +21,7 @@ _DURATION_PART = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d)", re.ASCII)
 _DURATION_UNITS = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400}
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOST_NAME = re.compile(rf"(?=.{{1,253}}\Z)(?:{_LABEL}\.)+{_LABEL}")
+_KEY_NAME = re.compile(rf"(?=.{{1,253}}\Z)(?:{_LABEL}\.)*{_LABEL}")
 _NODE_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 _USER_NAME = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 
@@ -212,13 +213,14 @@ def text(pattern: re.Pattern[str], advice: str, *, lower: bool = False) -> Kind:
     return Kind(read)
 
 
-def host_name() -> Kind:
-    """A full domain name in A-label form, lower case."""
+def host_name(*, fewest_labels: int = 2) -> Kind:
+    """A domain name in A-label form, lower case; a full one unless `fewest_labels` says otherwise."""
+    form = _HOST_NAME if fewest_labels > 1 else _KEY_NAME
 
     def read(value: Any, _: Path) -> str:
         advice = 'write a full domain name such as "mail.example.com" (or its xn-- form)'
         name = _a_text(value, advice).lower().rstrip(".")
-        if not _HOST_NAME.fullmatch(name) or name.rpartition(".")[2].isdigit():
+        if not form.fullmatch(name) or name.rpartition(".")[2].isdigit():
             raise Mistake(f"{_shown(value)} is no full domain name; {advice}")
         return name
 
@@ -246,6 +248,15 @@ def recipient() -> Kind:
         return word
 
     return Kind(read)
+
+
+def mail_address() -> Kind:
+    """A plain address that needs no quoting inside a DNS record; lower case."""
+    return text(
+        re.compile(rf"[a-z0-9][a-z0-9._+-]{{0,63}}@(?:{_LABEL}\.)+{_LABEL}"),
+        'write an address such as "dmarc@example.com"',
+        lower=True,
+    )
 
 
 def database_url() -> Kind:

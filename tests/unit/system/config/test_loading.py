@@ -216,3 +216,34 @@ def test_where_webhooks_may_go_and_who_writes_notices(tmp_path: Path) -> None:
     assert changed.notices.templates == tmp_path / "own"
     assert changed.notices.upgrade_url == "https://a.example/plans"
     assert not loaded(tmp_path, GATEPOST_NOTICES__ENABLED="False").notices.enabled
+
+
+def test_publishing_to_a_server_needs_its_zones_and_a_key(tmp_path: Path) -> None:
+    text = GOOD + '[publishing]\nserver = "192.0.2.53"\ncommand = "publish"\n'
+    messages = [message for _, _, message in problems(tmp_path, text)]
+    assert [
+        word for word in ("leave one", "zones", "tsig_name", "tsig_secret_file") if word in str(messages)
+    ] == [
+        "leave one",
+        "zones",
+        "tsig_name",
+        "tsig_secret_file",
+    ]
+    whole = GOOD + (
+        '[publishing]\nserver = "192.0.2.53"\nzones = ["mail.example.com"]\n'
+        'tsig_name = "gatepost"\ntsig_secret_file = "tsig"\nttl = "1min"\n'
+    )
+    part = loaded(tmp_path, whole).publishing
+    assert (part.server, part.tsig_secret_file, part.ttl_seconds) == (
+        "192.0.2.53:53",
+        tmp_path / "tsig",
+        60.0,
+    )
+    assert part.is_automatic
+
+
+@pytest.mark.parametrize("address", ["example.com", "a b@example.com", "a;b@example.com", "a@b"])
+def test_addresses_for_reports_fit_into_a_record(tmp_path: Path, address: str) -> None:
+    text = GOOD + f'[publishing]\ndmarc_reports = "{address}"\n'
+    [(_, key, _)] = problems(tmp_path, text)
+    assert key == "publishing.dmarc_reports"

@@ -1,0 +1,1 @@
+"""The platform's own zones: what should stand in them, putting it there, and taking it back."""
