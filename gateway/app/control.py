@@ -17,6 +17,7 @@ from gateway.app.following import event_work
 from gateway.app.maintenance import jobs
 from gateway.app.parts import Ground, opened
 from gateway.app.sending import open_stores
+from gateway.control.keys.reserve import KeyReserve
 from gateway.jobs import JobRunner
 from gateway.outgoing.queue import QueueStore
 from gateway.outgoing.queue.records import Records
@@ -74,7 +75,10 @@ class ControlProcess:
         def note_use(key: KnownKey, address: str) -> None:
             records.key_use(key.id, key.tenant_id, address, self._ground.clock.now())
 
-        api = ApiService(OpenedDesk.over(self._ground), note_use)
+        keys = KeyReserve()
+        keys.start()
+        stack.callback(keys.stop)
+        api = ApiService(OpenedDesk.over(self._ground, keys), note_use)
         api.start(self._context.sockets)
         stack.push_async_callback(api.stop)
         return api

@@ -11,6 +11,7 @@ from gateway.control.domains.verification import DnsTxtLookup
 from gateway.control.events.audited import AuditedEvents
 from gateway.control.events.feed import Feed
 from gateway.control.events.source import EventSource
+from gateway.control.keys.material import KeyMaker, make_key
 from gateway.control.records import Actor
 from gateway.control.services import ControlServices
 from gateway.control.settings import ControlSettings
@@ -42,12 +43,12 @@ class OpenedDesk:
             raise
 
     @classmethod
-    def over(cls, ground: Ground) -> OpenedDesk:
+    def over(cls, ground: Ground, make_key: KeyMaker = make_key) -> OpenedDesk:
         """Over databases that are open, up to date, and the caller's to close."""
         desk = cls.__new__(cls)
         desk._stack = ExitStack()
         desk.ground = ground
-        desk.services = control_services(ground)
+        desk.services = control_services(ground, make_key)
         desk.queue = queue_service(ground)
         return desk
 
@@ -56,7 +57,7 @@ class OpenedDesk:
         self._stack.close()
 
 
-def control_services(ground: Ground) -> ControlServices:
+def control_services(ground: Ground, make_key: KeyMaker = make_key) -> ControlServices:
     """The control plane's services."""
     config = ground.config
     settings = ControlSettings(
@@ -79,6 +80,7 @@ def control_services(ground: Ground) -> ControlServices:
         ground.clock,
         ground.ids,
         lookup=DnsTxtLookup(config.dns.servers),
+        make_key=make_key,
     )
 
 

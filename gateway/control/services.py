@@ -25,6 +25,7 @@ from gateway.control.keys.service import KeyService
 from gateway.control.lists.service import ListService
 from gateway.control.plans.service import PlanService
 from gateway.control.policies.checks import require_within_plan
+from gateway.control.policies.memory import PolicyMemory
 from gateway.control.policies.service import PolicyService, find_policy
 from gateway.control.policies.store import read_policy_set
 from gateway.control.provisioning.service import ProvisioningService
@@ -90,7 +91,7 @@ class ControlServices:
         """
         installation = Installation.open(database, master_key, clock)
         writes = ControlWrites(database, clock, ids, installation.durable_key("audit"))
-        build = _Builder(installation, master_key, settings, lookup or DnsTxtLookup())
+        build = _Builder(installation, master_key, settings, lookup or DnsTxtLookup(), PolicyMemory())
         return build(writes, make_key)
 
     @property
@@ -132,6 +133,7 @@ class _Builder:
     master_key: MasterKey
     settings: ControlSettings
     lookup: TxtLookup
+    memory: PolicyMemory
 
     def __call__(self, writes: ControlWrites, make_key: KeyMaker) -> ControlServices:
         vault, gate, settings = Vault(self.master_key), _PolicyGate(), self.settings
@@ -143,7 +145,7 @@ class _Builder:
             installation=self.installation,
             tenants=TenantService(writes, domains, shards, keys),
             workspaces=WorkspaceService(writes, gate, settings),
-            policies=PolicyService(writes, settings.locations),
+            policies=PolicyService(writes, settings.locations, self.memory),
             plans=PlanService(writes),
             accounts=AccountService(writes),
             credentials=CredentialService(writes, tag_key=self.installation.durable_key("credential-tag")),

@@ -17,6 +17,7 @@ from gateway.control.policies.checks import Workspaces, owned_workspaces, proble
 from gateway.control.policies.comparison import DocumentChange, compare
 from gateway.control.policies.documents import Document, Kind
 from gateway.control.policies.folder import DocumentTree, read_documents, read_tree
+from gateway.control.policies.memory import PolicyMemory
 from gateway.control.policies.model import PolicyRow
 from gateway.control.policies.packaged import packaged_documents
 from gateway.control.policies.problems import DocumentErrors
@@ -48,10 +49,16 @@ class InvalidDocuments(Invalid):
 class PolicyService:
     """The policies and plans of an installation."""
 
-    def __init__(self, writes: ControlWrites, locations: frozenset[str] | None = None) -> None:
-        """`locations`: those that a document may name; None lets any name pass."""
+    def __init__(
+        self,
+        writes: ControlWrites,
+        locations: frozenset[str] | None = None,
+        memory: PolicyMemory | None = None,
+    ) -> None:
+        """`locations`: those that a document may name; None lets any name pass. `memory` may be shared."""
         self._writes = writes
         self._locations = locations
+        self._memory = memory or PolicyMemory()
 
     def plan(self, actor: Actor, path: Path) -> tuple[DocumentChange, ...]:
         """What applying a file or folder would change. Raises InvalidDocuments, Forbidden."""
@@ -155,7 +162,7 @@ class PolicyService:
     def policy_set(self) -> PolicySet:
         """All documents in force, for resolving: explanations, checks of workspaces and tenants."""
         with self._writes.view() as session:
-            return read_policy_set(session)
+            return self._memory.read(session)
 
     def _plan(self, tree: DocumentTree) -> tuple[DocumentChange, ...]:
         with self._writes.view() as session:

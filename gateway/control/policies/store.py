@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from gateway.control.plans.model import PlanRow
 from gateway.control.policies.documents import Document, Kind, restore_document
-from gateway.control.policies.model import DocumentVersionRow, PolicyRow
+from gateway.control.policies.model import KINDS, DocumentVersionRow, PolicyRow
 from gateway.control.policies.resolution import PolicySet
 
 if TYPE_CHECKING:
@@ -23,25 +23,33 @@ def read_policy_set(connection: Connection | Session) -> PolicySet:
     Raises DocumentErrors if this program cannot read what a newer one has stored, DatabaseAway.
     """
     documents: list[Document] = []
-    for kind, table in (("plan", PlanRow), ("policy", PolicyRow)):
-        statement = sa.select(
-            DocumentVersionRow.name,
-            DocumentVersionRow.version,
-            DocumentVersionRow.document,
-            DocumentVersionRow.data,
-        ).join(
-            table,
-            sa.and_(
-                DocumentVersionRow.kind == kind,
-                DocumentVersionRow.name == table.name,
-                DocumentVersionRow.version == table.version,
-            ),
-        )
+    columns = (DocumentVersionRow.document, DocumentVersionRow.data)
+    for kind in KINDS:
+        statement = _in_force(kind, DocumentVersionRow.name, DocumentVersionRow.version, *columns)
         documents.extend(
             restore_document(cast("Kind", kind), row.name, row.version, row.document, row.data)
             for row in connection.execute(statement)
         )
     return PolicySet(documents)
+
+
+def versions_in_force(session: Session) -> frozenset[str]:
+    """The ids of the versions in force: while they are the same, so is every document."""
+    return frozenset(
+        ident for kind in KINDS for ident in session.scalars(_in_force(kind, DocumentVersionRow.id))
+    )
+
+
+def _in_force(kind: str, *columns: Any) -> sa.Select[*tuple[Any, ...]]:
+    table = PlanRow if kind == "plan" else PolicyRow
+    return sa.select(*columns).join(
+        table,
+        sa.and_(
+            DocumentVersionRow.kind == kind,
+            DocumentVersionRow.name == table.name,
+            DocumentVersionRow.version == table.version,
+        ),
+    )
 
 
 def find_version(session: Session, kind: Kind, name: str, version: int) -> DocumentVersionRow | None:

@@ -100,6 +100,25 @@ def test_versions_stay(control_services: ControlServices, write: Write) -> None:
         control_services.policies.show(OPERATOR, "strict", 4)
 
 
+def test_documents_are_read_again_only_when_others_are_in_force(
+    control_services: ControlServices, write: Write
+) -> None:
+    policies = control_services.policies
+    before = policies.policy_set()
+    assert policies.policy_set() is before
+    policies.apply(OPERATOR, write(narrow="[limits]\nrecipients_per_message = 1\n"))
+    after = policies.policy_set()
+    assert after.get("policy", "narrow") is not None
+    assert policies.policy_set() is after
+    with control_services.writes.rehearsal(OPERATOR) as change:
+        within = control_services.within(change).policies
+        within.apply(OPERATOR, write(narrow="[limits]\nrecipients_per_message = 2\n"))
+        tried = within.policy_set().get("policy", "narrow")
+        assert tried is not None
+        assert tried.version == 2
+    assert policies.policy_set().get("policy", "narrow") == after.get("policy", "narrow")
+
+
 def test_mistakes_apply_nothing(control_services: ControlServices, write: Write) -> None:
     folder = write(
         good="[limits]\nmessage_bytes = 5\n",
