@@ -305,6 +305,16 @@ def test_policy_documents_and_declarations_are_one_transaction(control_services:
     assert [one.file for one in refused.value.problems] == ["tree/policies/x.toml", "tree/x.toml"]
 
 
+def test_what_was_only_planned_is_forgotten(control_services: ControlServices) -> None:
+    for size in (1, 2):
+        text = f'extends = "default"\n[limits]\nmessage_bytes = "{size} MiB"\n'
+        control_services.declarations.plan(OPERATOR, [("policies/strict.toml", text)])
+    control_services.declarations.apply(OPERATOR, [("policies/strict.toml", text.replace("2", "3"))])
+    document = control_services.policies.policy_set().get("policy", "strict")
+    assert document is not None
+    assert document.settings["limits.message_bytes"] == 3 << 20
+
+
 def test_declarations_are_the_operators(control_services: ControlServices) -> None:
     tenant = control_services.tenants.create(OPERATOR, "Acme")
     key = limited(tenant.id)
