@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.system.config import values
-from gateway.system.config.model import ApiConfig, AuthConfig, DkimConfig, LimitsConfig, PublishingConfig
+from gateway.system.config.model import (
+    ApiConfig,
+    AuthConfig,
+    DkimConfig,
+    DnsConfig,
+    LimitsConfig,
+    PublishingConfig,
+)
 from gateway.system.config.values import Kind
 
 REQUIRED = object()
@@ -47,6 +54,7 @@ _ADDRESSES = values.many(values.endpoint())
 _MIB = 1024 * 1024
 _api = ApiConfig()
 _auth = AuthConfig()
+_dns = DnsConfig()
 _limits = LimitsConfig()
 _publishing = PublishingConfig()
 _ALGORITHMS = ("hmac-sha224", "hmac-sha256", "hmac-sha384", "hmac-sha512")
@@ -93,7 +101,12 @@ SECTIONS: Mapping[str, tuple[Key, ...]] = {
         Key("port", values.integer(1, 65_535), 25, needs_restart=True),
         Key("allowed_recipients", values.many(values.recipient()), (), needs_restart=True),
     ),
-    "dns": (Key("servers", values.many(values.endpoint(53)), (), needs_restart=True),),
+    "dns": (
+        Key("servers", values.many(values.endpoint(53)), (), needs_restart=True),
+        Key("queries_per_second", values.integer(1, 100_000), _dns.queries_per_second, needs_restart=True),
+        Key("in_flight", values.integer(1, 10_000), _dns.in_flight, needs_restart=True),
+        Key("authority_port", values.integer(1, 65_535), _dns.authority_port, needs_restart=True),
+    ),
     "api": (
         Key("socket", values.path(), needs_restart=True),
         Key("requests_per_second", values.integer(1, 1 << 20), _api.requests_per_second, needs_restart=True),

@@ -90,9 +90,16 @@ class RelayConfig:
 
 @dataclass(frozen=True, slots=True)
 class DnsConfig:
-    """Name servers to ask; none: those of /etc/resolv.conf."""
+    """Name servers to ask; none: those of /etc/resolv.conf. The rest is of the watch over domains.
+
+    `queries_per_second`: to one authoritative server; `in_flight`: questions that wait for an answer, in all;
+    `authority_port`: where every authoritative server listens, another than 53 for tests.
+    """
 
     servers: tuple[Endpoint, ...] = ()
+    queries_per_second: int = 20
+    in_flight: int = 100
+    authority_port: int = 53
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,8 @@ def where_else(record: RecordView, observed: Observation, domain: str) -> tuple[
 
 def why_absent(record: RecordView, observed: Observation, beside: Sequence[Observation]) -> str | None:
     """What to tell of a record that is not there; None where nothing more is known."""
+    if observed.reason is not None:
+        return f"{observed.reason}. Register it, or have it delegated, first."
     if observed.chain:
         return (
             f"The name is an alias (CNAME) of {observed.chain[-1]}, perhaps by a wildcard, "

@@ -25,7 +25,9 @@ SHARD = RecordView("s1.acme.test", "CNAME", "0a.shards.mx.gatepost.test", "retur
 SPF = RecordView("0a.shards.mx.gatepost.test", "TXT", "v=spf1 ip4:192.0.2.1 -all", "spf")
 
 
-def saw(record: RecordView, *answers: str, outcome: Outcome = "found", chain: tuple[str, ...] = ()) -> Observation:
+def saw(
+    record: RecordView, *answers: str, outcome: Outcome = "found", chain: tuple[str, ...] = ()
+) -> Observation:
     return Observation(
         record.name, record.type, outcome, answers, chain, zone="acme.test", servers=("ns1.acme.test",)
     )
