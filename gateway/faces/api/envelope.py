@@ -6,8 +6,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from starlette.datastructures import MutableHeaders
-
-from gateway.faces.api.problems import problem
+from starlette.exceptions import HTTPException
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -17,10 +16,6 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 BODY_OCTETS = 64 * 1024 * 1024
 """Octets of a request: a message of the largest size in base64, with room for the rest."""
-
-
-class TooLarge(Exception):
-    """The body is over the bound."""
 
 
 class Envelope:
@@ -42,7 +37,7 @@ class Envelope:
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > BODY_OCTETS:
-                raise TooLarge
+                raise HTTPException(413, f"more than {BODY_OCTETS} octets were sent at once")
             return message
 
         async def headed(message: Message) -> None:
@@ -50,12 +45,7 @@ class Envelope:
                 _add_headers(scope, MutableHeaders(scope=message))
             await send(message)
 
-        try:
-            await self._app(scope, bounded, headed)
-        except TooLarge:
-            detail = f"The request is larger than {BODY_OCTETS} octets."
-            refusal = problem(413, "too-large", detail, "Send less at once.")
-            await refusal(scope, receive, send)
+        await self._app(scope, bounded, headed)
 
 
 def _add_headers(scope: Scope, headers: MutableHeaders) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.faces.api.envelope import BODY_OCTETS
 from tests.support.api import ApiWorld
 from tests.support.control import OPERATOR
 
@@ -126,6 +127,14 @@ def test_metadata_filters_lists(api: ApiWorld) -> None:
     api.done("POST", "/v1/tenants", {"name": "Other", "metadata": {"crm": "8"}})
     found = api.done("GET", "/v1/tenants?metadata.crm=7")["items"]
     assert [row["name"] for row in found] == ["Acme"]
+
+
+@pytest.mark.parametrize("database_dialect", ["sqlite"], indirect=True)
+def test_a_request_that_is_too_large_is_not_read_to_its_end(api: ApiWorld) -> None:
+    headers = {"Authorization": f"Bearer {api.operator_key}", "Content-Type": "application/json"}
+    reply = api.send("POST", "/v1/tenants", headers=headers, content=b" " * (BODY_OCTETS + 1))
+    assert reply.status_code == 413
+    assert reply.json()["status"] == 413
 
 
 def test_what_is_not_served_is_a_problem_document_too(api: ApiWorld) -> None:
