@@ -12,5 +12,6 @@ pytest_plugins = [
     "tests.support.installation",
     "tests.support.peers",
     "tests.support.api",
+    "tests.support.cli",
     "tests.support.nameservers",
 ]

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Annotated, Any, ClassVar
 
+from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_model, model_validator
 
 from gateway.control.lookup import MetadataPatch
@@ -22,6 +23,11 @@ ClientId = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Metadata = Annotated[dict[Name, Text], Field(max_length=50)]
 MetadataChange = Annotated[dict[Name, Text | None], Field(max_length=50)]
 """Pairs of a Patch: merged into those that are there; null takes one away."""
+
+GraceSeconds = Annotated[
+    float | None, Query(ge=0, le=10**9, description="How long it can be restored; the configured time.")
+]
+Why = Annotated[Text | None, Query(description="Why, for the audit.")]
 
 
 class Request(BaseModel):

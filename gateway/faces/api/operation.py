@@ -72,12 +72,13 @@ def operation(
     support: bool = False,
     once: bool | None = None,
     current: Current | None = None,
+    media: str | None = None,
 ) -> Callable[[Handler], Handler]:
     """Register a handler that returns a view (or Tagged), a Page of views (`many`), or a Response.
 
     `right`: "read" for GET, else "write". `shows`: the view's dataclass, or a Pydantic model. `once`: it
-    takes an Idempotency-Key, as a POST does whose change is one of the control database. A handler runs in
-    a thread: it may block.
+    takes an Idempotency-Key, as a POST does whose change is one of the control database. `media`: what its
+    Response is, if not JSON. A handler runs in a thread: it may block.
     """
     known_right: Right = right or ("read" if method == "GET" else "write")
     facts = Facts(cli, known_right, support, method == "POST" if once is None else once, current)
@@ -95,7 +96,8 @@ def operation(
             status_code=status,
             operation_id=cli.replace(" ", "-"),
             response_model=None,
-            responses=_responses(shows, many, status),
+            response_class=JSONResponse if media is None else Response,
+            responses=_responses(shows, many, status, media),
             openapi_extra=_described(facts),
         )
         return handler
@@ -117,7 +119,9 @@ def _response(result: Any, status: int) -> Response:
     return JSONResponse(plain(result), status, headers={"ETag": etag(result)})
 
 
-def _responses(shows: type | None, many: bool, status: int) -> dict[int | str, dict[str, Any]]:
+def _responses(
+    shows: type | None, many: bool, status: int, media: str | None
+) -> dict[int | str, dict[str, Any]]:
     problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     described: dict[int | str, dict[str, Any]] = {
         code: {"description": "Refused", "content": problem} for code in _ERRORS
@@ -126,6 +130,8 @@ def _responses(shows: type | None, many: bool, status: int) -> dict[int | str, d
         is_model = issubclass(shows, BaseModel)
         one = shows if is_model else model_of(shows)
         described[status] = {"model": page_of(shows) if many else one, "description": "Done"}
+    if media is not None:
+        described[status] = {"content": {media: {"schema": {"type": "string"}}}, "description": "Done"}
     return described
 
 

@@ -16,6 +16,7 @@ from gateway.faces.cli.output import EXIT_FAILED, EXIT_USAGE, USAGE_CODES, Comma
 
 _SECONDS = 600.0
 _PAGE = 500
+_JSON = ("application/json", "application/problem+json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ class ApiClient:
             raise _failed(reply)
         if not reply.body:
             return None
-        if "json" not in reply.headers.get("content-type", ""):
+        if reply.headers.get("content-type", "").partition(";")[0] not in _JSON:
             return reply.body.decode("utf-8")
         return json.loads(reply.body)
 

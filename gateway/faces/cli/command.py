@@ -16,8 +16,11 @@ from gateway.faces.cli.output import EXIT_FAILED, EXIT_USAGE, USAGE_CODES, Comma
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def command(group: click.Group, name: str | None = None) -> Callable[[Function], Function]:
-    """Register `function(desk, printer, …)` as a command of `group`, with `--json` and `--quiet`."""
+def command(group: click.Group, name: str | None = None, **settings: Any) -> Callable[[Function], Function]:
+    """Register `function(desk, printer, …)` as a command of `group`, with `--json` and `--quiet`.
+
+    `settings` are click's, such as the `cls` of the command.
+    """
 
     def register(function: Function) -> Function:
         @functools.wraps(function)
@@ -31,7 +34,7 @@ def command(group: click.Group, name: str | None = None) -> Callable[[Function],
             run
         )
         decorated = click.option("--quiet", is_flag=True, help="Ids only.")(decorated)
-        group.command(name)(decorated)
+        group.command(name, **settings)(decorated)
         return function
 
     return register

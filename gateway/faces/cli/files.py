@@ -1,8 +1,9 @@
-"""Documents on this machine, read to be handed to the API."""
+"""Files on this machine: documents to hand to the API, and what it gave."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 from gateway.faces.cli.output import EXIT_USAGE, CommandFailed
@@ -10,12 +11,12 @@ from gateway.faces.cli.output import EXIT_USAGE, CommandFailed
 _SUFFIX = ".toml"
 
 
-def read_documents(path: Path, *folders: str, code: str) -> list[dict[str, str]]:
-    """A file, or a folder's documents and those of its sub-folders called `folders`, as `{path, text}`.
+def read_documents(path: Path, code: str, below: Container[str] | None = None) -> list[dict[str, str]]:
+    """A file, or the documents of a folder and of the folders `below` it (None: of all), as `{path, text}`.
 
     Raises CommandFailed (`code`) with all files that cannot be read.
     """
-    files = sorted(_in_folder(path, folders)) if path.is_dir() else [path]
+    files = sorted(_in_folder(path, below)) if path.is_dir() else [path]
     found, problems = [], []
     for file in files:
         try:
@@ -32,11 +33,21 @@ def read_documents(path: Path, *folders: str, code: str) -> list[dict[str, str]]
     return found
 
 
-def _in_folder(folder: Path, below: tuple[str, ...]) -> Iterator[Path]:
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner may read."""
+    with os.fdopen(
+        os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
+    ) as file:
+        file.write(text)
+
+
+def _in_folder(folder: Path, below: Container[str] | None) -> Iterator[Path]:
     for entry in folder.iterdir():
-        if entry.name.endswith(_SUFFIX) and not entry.name.startswith(".") and entry.is_file():
+        if entry.name.startswith("."):
+            continue
+        if entry.name.endswith(_SUFFIX) and entry.is_file():
             yield entry
-        elif entry.name in below and entry.is_dir():
+        elif (below is None or entry.name in below) and entry.is_dir():
             yield from _in_folder(entry, below)
 
 

@@ -12,11 +12,32 @@ import click
 from gateway.control.records import ENVIRONMENTS
 from gateway.faces.cli.labels import pairs_option
 from gateway.faces.cli.output import EXIT_USAGE, CommandFailed
+from gateway.system.config import parse_duration
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 dry_run_option = click.option("--dry-run", is_flag=True, help="Only tell what would change.")
 reason_option = click.option("--reason", help="Why; goes into the audit.")
+progress_option = click.option(
+    "--progress/--no-progress", default=None, help="Tell on stderr how far it is.  [default: on a terminal]"
+)
+
+
+def grace_option(function: Function) -> Function:
+    """`--grace 7d`, as `grace_seconds`."""
+    option: Callable[[Function], Function] = click.option(
+        "--grace", "grace_seconds", callback=_duration, help="How long it can be restored, such as 7d."
+    )
+    return option(function)
+
+
+def _duration(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error), context, parameter) from None
 
 
 def list_options(*filters: str, sorts: tuple[str, ...] = ("created_at",)) -> Callable[[Function], Function]:

@@ -15,7 +15,7 @@ Row = Mapping[str, Any]
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
-USAGE_CODES = frozenset({"policy-invalid", "declaration-invalid"})
+USAGE_CODES = frozenset({"policy-invalid", "declarations-invalid"})
 """Refusals that are mistakes in what was handed in, as a wrong option is."""
 
 

@@ -37,10 +37,15 @@ def tenant(api: ApiWorld, name: str) -> Tenant:
     """A tenant with one of everything."""
     services = api.services
     made = services.tenants.create(OPERATOR, name)
-    workspace = services.workspaces.create(OPERATOR, f"{name} own", tenant=made.id)
+    workspace = services.workspaces.create(OPERATOR, f"{name} own", tenant=made.id, policy="free")
     domain = services.domains.add(OPERATOR, f"{name}.example", tenant=made.id)
     services.domains.mark_verified(OPERATOR, domain.id, "test")
-    account = services.accounts.create(OPERATOR, f"a@{name}.example", tenant=made.id, smtp=True)
+    account = services.accounts.create(
+        OPERATOR, f"a@{name}.example", tenant=made.id, workspace=workspace.id, smtp=True
+    )
+    until = services.writes.clock.now() + 3600.0
+    limit = services.raises.create(OPERATOR, account.id, {"daily": 1_000}, until=until, reason="x")
+    listed = services.lists.create(OPERATOR, f"{name}-list", "domain", tenant=made.id, items=["x.example"])
     password, _ = services.credentials.create(OPERATOR, account.id)
     key, secret = services.api_keys.create(
         OPERATOR, name, tenant=made.id, rights=("read", "write", "send", "support")
@@ -61,6 +66,9 @@ def tenant(api: ApiWorld, name: str) -> Tenant:
         "source": source.id,
         "dkim_key": services.keys.list(OPERATOR, domain=domain.id)[0].id,
         "entry": entry.id,
+        "limit": limit.id,
+        "list_name": listed.id,
+        "target": account.id,
     }
     return Tenant(things, secret)
 
@@ -108,6 +116,7 @@ def sample(description: dict[str, Any], shape: dict[str, Any], name: str, things
 
 WORDS = {"route": "capture:"}
 """Words that are looked at before anything is looked for."""
+
 
 def query_for(operation: dict[str, Any]) -> str:
     """The query that an operation must have."""

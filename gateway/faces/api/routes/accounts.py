@@ -15,7 +15,17 @@ from gateway.control.records import Actor
 from gateway.control.services import ControlServices
 from gateway.faces.api.caller import Caller
 from gateway.faces.api.listing import paging
-from gateway.faces.api.models import ClientId, Metadata, MetadataChange, Name, Patch, Request, Text
+from gateway.faces.api.models import (
+    ClientId,
+    GraceSeconds,
+    Metadata,
+    MetadataChange,
+    Name,
+    Patch,
+    Request,
+    Text,
+    Why,
+)
 from gateway.faces.api.operation import operation
 from gateway.faces.api.routes.tenants import Reason
 from gateway.outgoing.queue.views import SignInView
@@ -143,3 +153,19 @@ def add_alias(call: Caller, account: str, body: Alias) -> AccountView:
 def remove_alias(call: Caller, account: str, address: str) -> AccountView:
     """Take an address away from an account."""
     return call.services.accounts.remove_alias(call.actor, account, address)
+
+
+@operation(api, "DELETE", "/accounts/{account}", cli="account delete", shows=AccountView, current=_current)
+def delete_account(
+    call: Caller, account: str, grace_seconds: GraceSeconds = None, reason: Why = None
+) -> AccountView:
+    """Stop an account at once, and let it go after its time of grace: `purge_at`."""
+    return call.services.deletion.delete_account(
+        call.actor, account, grace_seconds=grace_seconds, reason=reason
+    )
+
+
+@operation(api, "POST", "/accounts/{account}/restore", cli="account restore", shows=AccountView)
+def restore_account(call: Caller, account: str) -> AccountView:
+    """Have an account back that is being deleted, as it was."""
+    return call.services.deletion.restore_account(call.actor, account)

@@ -60,6 +60,12 @@ def update_plan(call: Caller, plan: str, body: PlanUpdate) -> PolicyView:
     return _shown(call.services, call.actor, updated.id)
 
 
+@operation(api, "DELETE", "/plans/{plan}", cli="plan delete", shows=PolicyView, current=_current)
+def delete_plan(call: Caller, plan: str) -> PolicyView:
+    """Take away a plan that no tenant is on; what it said stays in the audit."""
+    return call.services.deletion.delete_policy(call.actor, f"plans/{plan}")
+
+
 @operation(api, "GET", "/plans/{plan}/versions", cli="plan versions", shows=PolicyView, many=True)
 def list_plan_versions(call: Caller, plan: str) -> tuple[PolicyView, ...]:
     """Every version of a plan, newest first."""

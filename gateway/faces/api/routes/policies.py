@@ -108,6 +108,12 @@ def update_policy(call: Caller, policy: str, body: PolicyUpdate) -> PolicyView:
     return call.services.policies.update(call.actor, policy, **body.changes())
 
 
+@operation(api, "DELETE", "/policies/{policy}", cli="policy delete", shows=PolicyView, current=_current)
+def delete_policy(call: Caller, policy: str) -> PolicyView:
+    """Take away a policy that nobody uses; what it said stays in the audit."""
+    return call.services.deletion.delete_policy(call.actor, policy)
+
+
 @operation(api, "GET", "/policies/{policy}/versions", cli="policy versions", shows=PolicyView, many=True)
 def list_policy_versions(call: Caller, policy: str) -> tuple[PolicyView, ...]:
     """Every version of a policy, newest first."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 from fastapi import APIRouter, Depends, Query
+from fastapi.responses import StreamingResponse
 
 from gateway.control.accounts.moves import MoveResult
 from gateway.control.paging import Page, PageQuery
@@ -15,10 +17,23 @@ from gateway.control.tenants.fitting import PlanPreview
 from gateway.control.tenants.view import TenantView
 from gateway.faces.api.caller import Caller
 from gateway.faces.api.listing import paging
-from gateway.faces.api.models import ClientId, Metadata, MetadataChange, Name, Patch, Request, Text
+from gateway.faces.api.models import (
+    ClientId,
+    GraceSeconds,
+    Metadata,
+    MetadataChange,
+    Name,
+    Patch,
+    Request,
+    Text,
+    Why,
+)
 from gateway.faces.api.operation import operation
+from gateway.faces.rendering import plain
 
 api = APIRouter(tags=["tenants"])
+
+LINES = "application/x-ndjson"
 
 
 class TenantCreate(Request):
@@ -113,3 +128,26 @@ def preview_plan(call: Caller, tenant: str, plan: Annotated[Name, Query()]) -> P
 def move_tenant(call: Caller, tenant: str, body: TenantMove) -> MoveResult:
     """Move all accounts of a tenant into a workspace, all or none; a dry run only tells what changes."""
     return call.services.tenants.move(call.actor, tenant, **body.given())
+
+
+@operation(api, "DELETE", "/tenants/{tenant}", cli="tenant delete", shows=TenantView, current=_current)
+def delete_tenant(
+    call: Caller, tenant: str, grace_seconds: GraceSeconds = None, reason: Why = None
+) -> TenantView:
+    """Stop all of a tenant at once, and let it go after its time of grace: `purge_at`."""
+    return call.services.deletion.delete_tenant(
+        call.actor, tenant, grace_seconds=grace_seconds, reason=reason
+    )
+
+
+@operation(api, "POST", "/tenants/{tenant}/restore", cli="tenant restore", shows=TenantView)
+def restore_tenant(call: Caller, tenant: str) -> TenantView:
+    """Have a tenant back that is being deleted, as it was."""
+    return call.services.deletion.restore_tenant(call.actor, tenant)
+
+
+@operation(api, "GET", "/tenants/{tenant}/export", cli="tenant export", media=LINES)
+def export_tenant(call: Caller, tenant: str) -> StreamingResponse:
+    """Everything that is kept of a tenant, without secrets, and its audit: a JSON document a line."""
+    documents = call.services.deletion.export_tenant(call.actor, tenant)
+    return StreamingResponse((json.dumps(plain(one)) + "\n" for one in documents), media_type=LINES)

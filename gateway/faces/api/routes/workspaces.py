@@ -101,3 +101,16 @@ def update_workspace(call: Caller, workspace: str, body: WorkspaceUpdate) -> Wor
 def preview_patterns(call: Caller, workspace: str, body: PatternPreview) -> tuple[AccountMove, ...]:
     """Which `auto` accounts other patterns would move, and what changes for each; nothing is changed."""
     return call.services.workspaces.preview_patterns(call.actor, workspace, **body.given())
+
+
+@operation(
+    api,
+    "DELETE",
+    "/workspaces/{workspace}",
+    cli="workspace delete",
+    shows=WorkspaceView,
+    current=_current,
+)
+def delete_workspace(call: Caller, workspace: str) -> WorkspaceView:
+    """Take away a workspace without accounts, and the API keys limited to it; shows what it was."""
+    return call.services.deletion.delete_workspace(call.actor, workspace)

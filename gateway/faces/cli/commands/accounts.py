@@ -7,11 +7,11 @@ from typing import Any
 import click
 
 from gateway.faces.cli.client import at
-from gateway.faces.cli.command import command
+from gateway.faces.cli.command import command, confirm, yes_option
 from gateway.faces.cli.commands.moves import print_moves
 from gateway.faces.cli.desk import Desk
 from gateway.faces.cli.labels import label_options, labelled
-from gateway.faces.cli.options import dry_run_option, list_options, reason_option
+from gateway.faces.cli.options import dry_run_option, grace_option, list_options, reason_option
 from gateway.faces.cli.output import Printer
 
 ACCOUNT_COLUMNS = ("address", "status", "smtp", "imap", "aliases", "workspace_id", "grant_id")
@@ -98,6 +98,24 @@ def account_resume(desk: Desk, printer: Printer, account: str) -> None:
 def account_move(desk: Desk, printer: Printer, accounts: tuple[str, ...], **options: Any) -> None:
     """Move up to 500 accounts, all or none; their counters and mail go with them."""
     print_moves(printer, desk.api.post("/v1/accounts/move", {"accounts": accounts, **options}))
+
+
+@command(account, "delete")
+@click.argument("account")
+@grace_option
+@reason_option
+@yes_option
+def account_delete(desk: Desk, printer: Printer, account: str, yes: bool, **query: Any) -> None:
+    """Stop an account at once; it is gone, with its mail, after its time of grace."""
+    confirm(f"Delete the account {account} and its mail?", yes)
+    printer.one(desk.api.delete(at("/v1/accounts/{}", account), **query))
+
+
+@command(account, "restore")
+@click.argument("account")
+def account_restore(desk: Desk, printer: Printer, account: str) -> None:
+    """Have an account back that is being deleted, as it was."""
+    printer.one(desk.api.post(at("/v1/accounts/{}/restore", account)))
 
 
 @account.group("alias")

@@ -1,18 +1,24 @@
-"""`plan`: tiers, the most a tenant may have."""
+"""`plan`: what a folder of declarations would change; and tiers, the most a tenant may have."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
 from gateway.faces.cli.client import at
-from gateway.faces.cli.command import command
-from gateway.faces.cli.commands.policies import VERSION_COLUMNS
+from gateway.faces.cli.command import command, confirm, yes_option
+from gateway.faces.cli.commands.declarations import handed_in, print_changes, prune_option
+from gateway.faces.cli.commands.policies import VERSION_COLUMNS, path_argument
 from gateway.faces.cli.desk import Desk
 from gateway.faces.cli.labels import label_options, labelled
 from gateway.faces.cli.options import list_options
 from gateway.faces.cli.output import Printer
+
+_PATH = "path"
+EXIT_CHANGES = 2
+"""What `plan --exit-code` ends with if something would change."""
 
 
 def add_to(root: click.Group) -> None:
@@ -20,9 +26,38 @@ def add_to(root: click.Group) -> None:
     root.add_command(plan)
 
 
-@click.group()
-def plan() -> None:
-    """Tiers: the most a tenant may have. `policy apply` changes them."""
+class _PathOrCommand(click.Group):
+    """`plan list` is a command of the group, `plan PATH` what `plan_path` does."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        words = [word for word in args if not word.startswith("-")]
+        if words and words[0] not in self.commands:
+            args = [_PATH, *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=_PathOrCommand, invoke_without_command=True)
+@click.pass_context
+def plan(context: click.Context) -> None:
+    """What applying the declarations of PATH would change; and tiers, the most a tenant may have.
+
+    `gatepost plan PATH [--prune] [--exit-code]` shows what `gatepost apply PATH` would do. A folder that is
+    called like a command is `./list`.
+    """
+    if context.invoked_subcommand is None:
+        raise click.UsageError("Missing argument 'PATH', or a command.", context)
+
+
+@command(plan, _PATH, hidden=True)
+@path_argument
+@prune_option
+@click.option("--exit-code", "with_code", is_flag=True, help="Exit with 2 if something would change.")
+def plan_path(desk: Desk, printer: Printer, path: Path, prune: bool, with_code: bool) -> None:
+    """Show what `apply` would change; nothing is changed."""
+    found = handed_in(desk, "/v1/declarations/plan", path, prune)
+    print_changes(printer, found)
+    if with_code and found["changes"]:
+        raise SystemExit(EXIT_CHANGES)
 
 
 @command(plan, "list")
@@ -46,6 +81,15 @@ def plan_show(desk: Desk, printer: Printer, plan: str, version: int | None) -> N
 def plan_update(desk: Desk, printer: Printer, plan: str, **options: Any) -> None:
     """Change your own words for a plan; `policy apply` changes its document."""
     printer.one(desk.api.patch(at("/v1/plans/{}", plan), labelled(options)))
+
+
+@command(plan, "delete")
+@click.argument("plan")
+@yes_option
+def plan_delete(desk: Desk, printer: Printer, plan: str, yes: bool) -> None:
+    """Take away a plan that no tenant is on; what it said stays in the audit."""
+    confirm(f"Delete the plan {plan}?", yes)
+    printer.one(desk.api.delete(at("/v1/plans/{}", plan)))
 
 
 @command(plan, "versions")

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from gateway.faces.cli.client import at
-from gateway.faces.cli.command import command
+from gateway.faces.cli.command import command, confirm, yes_option
 from gateway.faces.cli.desk import Desk
 from gateway.faces.cli.explanation import explanation
 from gateway.faces.cli.files import read_documents
@@ -48,7 +48,7 @@ def policy_apply(desk: Desk, printer: Printer, path: Path) -> None:
 
 
 def _handed_in(desk: Desk, operation: str, path: Path) -> Iterable[Row]:
-    files = read_documents(path, "plans", code="policy-invalid")
+    files = read_documents(path, "policy-invalid", below=("plans",))
     rows: list[Row] = desk.api.post(operation, {"files": files})["items"]
     return rows
 
@@ -89,6 +89,15 @@ def policy_show(desk: Desk, printer: Printer, policy: str, version: int | None) 
 def policy_update(desk: Desk, printer: Printer, policy: str, **options: Any) -> None:
     """Change your own words for a policy; `apply` changes its document."""
     printer.one(desk.api.patch(_place(policy), labelled(options)))
+
+
+@command(policy, "delete")
+@click.argument("policy")
+@yes_option
+def policy_delete(desk: Desk, printer: Printer, policy: str, yes: bool) -> None:
+    """Take away a policy that nobody uses; what it said stays in the audit."""
+    confirm(f"Delete the policy {policy}?", yes)
+    printer.one(desk.api.delete(_place(policy)))
 
 
 @command(policy, "versions")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import click
 
 from gateway.control.records import ENVIRONMENTS
 from gateway.faces.cli.client import at
-from gateway.faces.cli.command import command
+from gateway.faces.cli.command import command, confirm, yes_option
 from gateway.faces.cli.commands.moves import print_moves
 from gateway.faces.cli.desk import Desk
+from gateway.faces.cli.files import write_private
 from gateway.faces.cli.labels import label_options, labelled
-from gateway.faces.cli.options import dry_run_option, list_options, reason_option
+from gateway.faces.cli.options import dry_run_option, grace_option, list_options, reason_option
 from gateway.faces.cli.output import Printer
 
 TENANT_COLUMNS = ("name", "plan", "status", "id", "created_at")
@@ -112,3 +115,36 @@ def tenant_suspend(desk: Desk, printer: Printer, tenant: str, reason: str | None
 def tenant_resume(desk: Desk, printer: Printer, tenant: str) -> None:
     """Let a suspended tenant go on."""
     printer.one(desk.api.post(at("/v1/tenants/{}/resume", tenant)))
+
+
+@command(tenant, "delete")
+@click.argument("tenant")
+@grace_option
+@reason_option
+@yes_option
+def tenant_delete(desk: Desk, printer: Printer, tenant: str, yes: bool, **query: Any) -> None:
+    """Stop all of a tenant at once; it is gone after its time of grace. `tenant export` before."""
+    confirm(f"Delete the tenant {tenant}, all its domains, accounts and mail?", yes)
+    printer.one(desk.api.delete(at("/v1/tenants/{}", tenant), **query))
+
+
+@command(tenant, "restore")
+@click.argument("tenant")
+def tenant_restore(desk: Desk, printer: Printer, tenant: str) -> None:
+    """Have a tenant back that is being deleted, as it was."""
+    printer.one(desk.api.post(at("/v1/tenants/{}/restore", tenant)))
+
+
+@command(tenant, "export")
+@click.argument("tenant")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Into this file (mode 0600).")
+def tenant_export(desk: Desk, printer: Printer, tenant: str, out: Path | None) -> None:
+    """Everything that is kept of a tenant, without secrets, and its audit: a JSON document a line."""
+    lines = desk.api.get(at("/v1/tenants/{}/export", tenant))
+    if out is not None:
+        write_private(out, lines)
+        printer.say(f"{lines.count(chr(10))} documents in {out}.")
+    elif printer.as_json:
+        printer.many(map(json.loads, lines.splitlines()), ())
+    else:
+        click.echo(lines, nl=False)

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from gateway.faces.cli.client import at
-from gateway.faces.cli.command import command
+from gateway.faces.cli.command import command, confirm, yes_option
 from gateway.faces.cli.commands.moves import MOVE_COLUMNS, move_rows
 from gateway.faces.cli.commands.tenancy import environment_option
 from gateway.faces.cli.desk import Desk
@@ -101,3 +101,12 @@ def workspace_preview(
     body = {"patterns": patterns or None, "default": default}
     found = desk.api.post(at("/v1/workspaces/{}/preview", workspace), body)
     printer.many(move_rows(printer, found["items"]), MOVE_COLUMNS, "no account would move")
+
+
+@command(workspace, "delete")
+@click.argument("workspace")
+@yes_option
+def workspace_delete(desk: Desk, printer: Printer, workspace: str, yes: bool) -> None:
+    """Take away a workspace without accounts, and the API keys limited to it."""
+    confirm(f"Delete the workspace {workspace}?", yes)
+    printer.one(desk.api.delete(at("/v1/workspaces/{}", workspace)))

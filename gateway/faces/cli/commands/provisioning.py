@@ -1,0 +1,119 @@
+"""`provision`: working identities, one or many."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gateway.faces.cli.batches import COLUMNS, Results, read_rows
+from gateway.faces.cli.command import command
+from gateway.faces.cli.commands.tenancy import environment_option
+from gateway.faces.cli.desk import Desk
+from gateway.faces.cli.labels import label_options
+from gateway.faces.cli.options import progress_option
+from gateway.faces.cli.output import EXIT_FAILED, Printer
+from gateway.faces.cli.progress import Progress
+
+ROW_COLUMNS = ("row", "status", "client_id", "address", "login", "app_password", "detail")
+LARGEST_CALL = 500
+
+
+def add_to(root: click.Group) -> None:
+    """Register the group, which is a command too."""
+    command(root, "provision", cls=click.Group, invoke_without_command=True)(provision)
+    group = root.commands["provision"]
+    assert isinstance(group, click.Group)
+    command(group, "batch", epilog=f"Columns of a CSV file: {', '.join(COLUMNS)}, metadata.KEY.")(batch)
+
+
+@click.option("--tenant", help="An existing tenant, or the name of a new one.")
+@click.option("--plan", help="A new tenant's plan.")
+@click.option("--contact", "contacts", multiple=True, help="A new tenant's contact; may be repeated.")
+@click.option("--local-part", help="What stands before the @ of the address.")
+@click.option("--display-name")
+@click.option("--domain", help="The customer's own domain; without one a trial name is used.")
+@click.option("--workspace", help="Without one it is assigned by the domain's pattern and the defaults.")
+@click.option("--smtp/--no-smtp", default=True, show_default=True)
+@click.option("--imap/--no-imap", default=True, show_default=True)
+@click.option("--app-password/--no-app-password", "password", default=True, show_default=True)
+@environment_option
+@label_options
+def provision(desk: Desk, printer: Printer, **options: Any) -> None:
+    """Make an identity that can send at once: tenant, domain, key, shard, account, app password.
+
+    What is there is used; with the same --client-id the account that is there is shown.
+    """
+    context = click.get_current_context()
+    if context.invoked_subcommand is not None:
+        return
+    if not options["local_part"]:
+        raise click.UsageError("Missing option '--local-part', or the command `batch`.", context)
+    printer.one(desk.api.post("/v1/provision", _request(options)))
+
+
+@click.argument("file", type=click.Path(exists=True, path_type=Path, dir_okay=False))
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), help="Keep results here; run again to go on."
+)
+@click.option(
+    "--size", type=click.IntRange(1, LARGEST_CALL), default=100, show_default=True, help="Rows a call."
+)
+@progress_option
+def batch(
+    desk: Desk, printer: Printer, file: Path, out: Path | None, size: int, progress: bool | None
+) -> None:
+    """Provision every row of a CSV or JSON file; each is done once, however often this is run.
+
+    A row that is refused stops no other; exit 1 if there is one. With --out a run that broke off goes on
+    where it was, and no app password is lost.
+    """
+    began, rows = time.monotonic(), read_rows(file)
+    results = Results(out, rows)
+    todo = results.missing(len(rows))
+    told = Progress("provisioned", len(todo), progress)
+    for start in range(0, len(todo), size):
+        numbers = todo[start : start + size]
+        reply = desk.api.post("/v1/provision/batch", {"rows": [rows[number] for number in numbers]})
+        results.add([{**one, "row": numbers[one["row"]]} for one in reply["items"]])
+        told.at(start + len(numbers))
+    _print(printer, [results.known[row] for row in sorted(results.known)], time.monotonic() - began)
+
+
+def _print(printer: Printer, results: list[dict[str, Any]], seconds: float) -> None:
+    counts = dict.fromkeys(("created", "existing", "failed"), 0)
+    for one in results:
+        counts[one["status"]] += 1
+    if printer.as_json:
+        printer.many(results, ())
+    else:
+        flat = [
+            {**(one["result"] or {}), **one, "id": (one["result"] or {}).get("grant_id")} for one in results
+        ]
+        printer.many(flat, ROW_COLUMNS, "no rows")
+    printer.say(
+        f"{len(results)} rows in {seconds:.1f} s: "
+        + ", ".join(f"{n} {status}" for status, n in counts.items())
+    )
+    if counts["failed"]:
+        raise SystemExit(EXIT_FAILED)
+
+
+def _request(options: dict[str, Any]) -> dict[str, Any]:
+    """The request of one identity; what was not said is left out."""
+    tenant = {"name": options["tenant"], "plan": options["plan"], "contacts": options["contacts"] or None}
+    account = {name: options[name] for name in ("local_part", "display_name", "client_id")}
+    account["metadata"] = options["metadata"] or None
+    return {
+        "tenant": _given(tenant),
+        "account": _given(account),
+        **{name: options[name] for name in ("environment", "domain", "workspace")},
+        "protocols": {"smtp": options["smtp"], "imap": options["imap"]},
+        "app_password": options["password"] and (options["smtp"] or options["imap"]),
+    }
+
+
+def _given(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}

@@ -1,0 +1,85 @@
+"""Provisioning over the API: one request or many, each done once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.support.api import ApiWorld
+from tests.support.control import OPERATOR
+
+
+def wanted(name: str = "Acme", **more: Any) -> dict[str, Any]:
+    """A request for support@ of a tenant."""
+    return {"tenant": {"name": name}, "account": {"local_part": "support"}, "app_password": True, **more}
+
+
+def test_one_request_gives_an_identity_that_works(api: ApiWorld) -> None:
+    made = api.call("POST", "/v1/provision", wanted(domain="acme.example"))
+    assert made.status_code == 201
+    reply = made.json()
+    assert reply["status"] == "active"
+    assert reply["address"].startswith("support@")
+    assert reply["login"] == reply["address"]
+    assert reply["app_password"]
+    assert reply["domain"]["name"] == "acme.example"
+    assert reply["domain"]["records"]
+    assert reply["shard"]["name"]
+    account = api.done("GET", f"/v1/accounts/{reply['grant_id']}")
+    assert (account["smtp"], account["imap"], account["tenant_id"]) == (True, True, reply["tenant_id"])
+
+
+def test_a_repeated_request_gives_the_first_result_without_the_password(api: ApiWorld) -> None:
+    headers = {"Idempotency-Key": "k"}
+    first = api.done("POST", "/v1/provision", wanted(), headers=headers)
+    again = api.call("POST", "/v1/provision", wanted(), headers=headers)
+    assert (again.status_code, again.headers["idempotency-replayed"]) == (201, "true")
+    told = again.json()
+    assert (told["grant_id"], told["app_password"]) == (first["grant_id"], None)
+    assert "app-password create" in told["fix"]
+    assert api.refused("POST", "/v1/provision", wanted("Other"), headers=headers) == (
+        409,
+        "idempotency-key-used",
+    )
+
+
+def test_the_callers_own_id_finds_the_account_again(api: ApiWorld) -> None:
+    body = wanted() | {"account": {"local_part": "support", "client_id": "u1"}}
+    first = api.done("POST", "/v1/provision", body)
+    again = api.done("POST", "/v1/provision", body)
+    assert (again["grant_id"], again["created"], again["app_password"]) == (first["grant_id"], False, None)
+
+
+def test_protocols_may_stay_off(api: ApiWorld) -> None:
+    body = {"tenant": {"name": "Acme"}, "account": {"local_part": "api"}, "protocols": {}}
+    made = api.done("POST", "/v1/provision", body)
+    account = api.done("GET", f"/v1/accounts/{made['grant_id']}")
+    assert (account["smtp"], account["imap"], made["app_password"]) == (False, False, None)
+
+
+def test_unknown_fields_are_told_by_their_place(api: ApiWorld) -> None:
+    reply = api.call("POST", "/v1/provision", wanted(tenant={"name": "Acme", "colour": "red"}))
+    assert reply.status_code == 422
+    assert "tenant.colour: there is no such field" in reply.json()["detail"]
+
+
+def test_a_tenants_key_provisions_for_itself_alone(api: ApiWorld) -> None:
+    key = api.key(tenant=api.services.tenants.create(OPERATOR, "Acme").id)
+    api.services.tenants.create(OPERATOR, "Other")
+    assert api.refused("POST", "/v1/provision", wanted("Other"), key=key)[0] in (403, 404)
+    own = {"account": {"local_part": "own"}}
+    assert api.done("POST", "/v1/provision", own, key=key)["address"].startswith("own@")
+
+
+def test_rows_stand_alone_and_are_done_once(api: ApiWorld) -> None:
+    rows = [wanted("A"), wanted("B", workspace="nowhere"), wanted("C")]
+    done = api.done("POST", "/v1/provision/batch", {"rows": rows})["items"]
+    assert [one["status"] for one in done] == ["created", "failed", "created"]
+    assert done[1]["code"] == "workspace-not-found"
+    assert all(done[row]["result"]["app_password"] for row in (0, 2))
+    rows[1].pop("workspace")
+    again = api.done("POST", "/v1/provision/batch", {"rows": rows})["items"]
+    assert [one["status"] for one in again] == ["existing", "created", "existing"]
+
+
+def test_more_than_five_hundred_rows_are_too_many(api: ApiWorld) -> None:
+    assert api.refused("POST", "/v1/provision/batch", {"rows": [wanted()] * 501}) == (422, "bad-request")
