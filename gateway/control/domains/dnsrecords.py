@@ -2,44 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from gateway.control.domains.facts import DomainFacts, PlatformFacts, facts_of, platform_facts
+from gateway.control.domains.keyrecords import key_records
 from gateway.control.domains.model import DomainRow
 from gateway.control.domains.view import RecordView
-from gateway.control.keys.material import record_name, record_value
-from gateway.control.keys.model import KeyRow
 from gateway.control.settings import ControlSettings
 from gateway.control.shards.model import ShardRow
 from gateway.control.sources.model import SourceRow
 
 CHALLENGE_LABEL = "_gatepost-challenge"
 _CHALLENGE_PREFIX = "gatepost-verification="
-_PUBLISHED = ("pending", "active", "retiring", "revoked")
 
 
 def records_of(session: Session, domain: DomainRow, settings: ControlSettings) -> tuple[RecordView, ...]:
     """What is to be published for a domain, in the order in which a person would."""
-    keys = session.scalars(
-        sa.select(KeyRow)
-        .where(KeyRow.domain_id == domain.id, KeyRow.state.in_(_PUBLISHED))
-        .order_by(KeyRow.id)
-    ).all()
-    shards = session.scalars(
-        sa.select(ShardRow)
-        .where(ShardRow.domain_id == domain.id, ShardRow.state != "retired")
-        .order_by(ShardRow.name)
-    ).all()
-    publisher = "customer" if domain.kind == "custom" else "platform"
-    records = [*_ownership(domain), *_receiving(domain, settings), *_keys(keys), _dmarc(domain)]
-    for shard in shards:
-        records += shard_records(session, shard, settings)
-    if publisher == "customer":
+    return domain_records(facts_of(session, domain), platform_facts(session), settings)
+
+
+def domain_records(
+    facts: DomainFacts, platform: PlatformFacts, settings: ControlSettings
+) -> tuple[RecordView, ...]:
+    """As `records_of`, from what was read before."""
+    domain = facts.domain
+    if domain.kind == "custom":
+        records = [*_ownership(domain), *_receiving(domain, settings)]
+    else:
+        records = _mx(domain, settings)
+    records += key_records(domain, facts.keys, facts.slots, settings)
+    records += [] if in_fixed_set(domain, settings) else [dmarc_record(domain, settings)]
+    for shard in facts.shards:
+        records += shard_records(shard, domain, platform, settings)
+    if domain.kind == "custom":
         return tuple(records)
-    return tuple(_by_platform(record) for record in records)
+    return tuple(replace(record, publisher="platform") for record in records)
+
+
+def in_fixed_set(domain: DomainRow, settings: ControlSettings) -> bool:
+    """Whether a domain lives from records that stand under the trial zone for all its names."""
+    return domain.kind == "trial" and settings.trial_selectors > 0
 
 
 def ownership_record(domain: DomainRow) -> RecordView:
@@ -49,51 +55,86 @@ def ownership_record(domain: DomainRow) -> RecordView:
     )
 
 
-def shard_records(session: Session, shard: ShardRow, settings: ControlSettings) -> list[RecordView]:
-    """A shard's return path: one CNAME to a platform name, which has its MX and an SPF for its sources."""
+def shard_records(
+    shard: ShardRow, domain: DomainRow | None, platform: PlatformFacts, settings: ControlSettings
+) -> list[RecordView]:
+    """A shard's return path: an MX and an SPF for its sources alone.
+
+    They stand at the shard's name where that is the platform's, else at a platform name to which the owner's
+    one alias leads.
+    """
+    source = platform.sources.get(shard.source_id or "")
+    sources = [source] if source is not None else []
+    if domain is not None and domain.kind != "custom":
+        if in_fixed_set(domain, settings):
+            sources = platform.active
+        return _return_path(shard.name, sources, settings)
     target = f"{shard.id.replace('-', '')}.shards.{settings.hostname}"
-    sources = session.scalars(sa.select(SourceRow).where(SourceRow.id == shard.source_id)).all()
-    return [
-        RecordView(shard.name, "CNAME", target, "return-path"),
-        RecordView(target, "MX", f"10 {settings.hostname}", "return-path", publisher="platform"),
-        RecordView(target, "TXT", _spf(sources, settings), "spf", publisher="platform"),
-    ]
+    alias = RecordView(shard.name, "CNAME", target, "return-path")
+    return [alias, *_return_path(target, sources, settings)]
 
 
-def _ownership(domain: DomainRow) -> list[RecordView]:
-    return [ownership_record(domain)] if domain.kind == "custom" else []
+def dmarc_record(domain: DomainRow, settings: ControlSettings) -> RecordView:
+    """Reports and no more: the owner knows best what else sends for the domain."""
+    note = (
+        f"Any DMARC record that is there will do: never replace it. To have its reports here too, add "
+        f"mailto:{settings.dmarc_address} to its rua."
+    )
+    value = f"v=DMARC1; p=none; rua=mailto:{settings.dmarc_address}"
+    return RecordView(f"_dmarc.{domain.name}", "TXT", value, "dmarc", required=False, note=note)
 
 
-def _receiving(domain: DomainRow, settings: ControlSettings) -> list[RecordView]:
-    if domain.mode != "send-receive":
-        return []
-    return [RecordView(domain.name, "MX", f"10 {settings.hostname}", "mx")]
-
-
-def _keys(keys: Sequence[KeyRow]) -> list[RecordView]:
-    return [
-        RecordView(
-            record_name(key.selector, key.domain),
-            "TXT",
-            record_value(key.algorithm, "" if key.state == "revoked" else key.public_key),
-            "dkim",
-            required=key.state in ("pending", "active"),
-        )
-        for key in keys
-    ]
-
-
-def _dmarc(domain: DomainRow) -> RecordView:
-    # A customer's own DMARC record is never to be replaced: any that is there will do.
-    return RecordView(f"_dmarc.{domain.name}", "TXT", "v=DMARC1; p=none", "dmarc", required=False)
-
-
-def _spf(sources: Sequence[SourceRow], settings: ControlSettings) -> str:
+def spf_text(sources: Sequence[SourceRow], settings: ControlSettings) -> str:
+    """An SPF that names these addresses and none beside them."""
     terms = [f"ip4:{source.ipv4}" for source in sources if source.ipv4]
     terms += [f"ip6:{source.ipv6}" for source in sources if source.ipv6]
     # Without source addresses the system chooses one: those of our own name.
     return " ".join(["v=spf1", *(terms or [f"a:{settings.hostname}"]), "-all"])
 
 
-def _by_platform(record: RecordView) -> RecordView:
-    return replace(record, publisher="platform")
+def policy_id(settings: ControlSettings) -> str:
+    """The id of the MTA-STS policy: another one when the host names in it are others (RFC 8461 §3.1)."""
+    return hashlib.sha256(f"{settings.policy_host} {settings.hostname}".encode()).hexdigest()[:20]
+
+
+def _ownership(domain: DomainRow) -> list[RecordView]:
+    return [ownership_record(domain)]
+
+
+def _mx(domain: DomainRow, settings: ControlSettings) -> list[RecordView]:
+    if domain.mode != "send-receive":
+        return []
+    return [RecordView(domain.name, "MX", f"10 {settings.hostname}", "mx")]
+
+
+def _receiving(domain: DomainRow, settings: ControlSettings) -> Iterator[RecordView]:
+    """What a customer's domain needs to receive, and what guards the way to it."""
+    for record in _mx(domain, settings):
+        yield replace(
+            record,
+            note=(
+                f"Only if mail for {domain.name} is to arrive here. An MX of another mail system is never to "
+                f"be replaced: leave it, and add a sub-domain such as mail.{domain.name} instead."
+            ),
+        )
+        policy = f"Once {record.name} has this MX: senders then insist on TLS, by the policy at this host."
+        yield RecordView(
+            f"mta-sts.{domain.name}", "CNAME", settings.policy_host, "mta-sts", required=False, note=policy
+        )
+        yield RecordView(
+            f"_mta-sts.{domain.name}",
+            "TXT",
+            f"v=STSv1; id={policy_id(settings)}",
+            "mta-sts",
+            required=False,
+            note=f"Only after https://mta-sts.{domain.name}/.well-known/mta-sts.txt can be fetched.",
+        )
+        value = f"v=TLSRPTv1; rua=mailto:{settings.tls_address}"
+        yield RecordView(f"_smtp._tls.{domain.name}", "TXT", value, "tls-rpt", required=False)
+
+
+def _return_path(name: str, sources: Sequence[SourceRow], settings: ControlSettings) -> list[RecordView]:
+    return [
+        RecordView(name, "MX", f"10 {settings.hostname}", "return-path", publisher="platform"),
+        RecordView(name, "TXT", spf_text(sources, settings), "spf", publisher="platform"),
+    ]

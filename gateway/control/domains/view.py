@@ -8,7 +8,7 @@ from typing import Literal
 from gateway.control.domains.model import DomainRow
 from gateway.control.domains.names import unicode_name
 
-RecordType = Literal["TXT", "CNAME", "MX", "A", "AAAA", "SRV"]
+RecordType = Literal["TXT", "CNAME", "MX", "A", "AAAA", "SRV", "PTR"]
 Purpose = Literal[
     "ownership",
     "mx",
@@ -54,7 +54,8 @@ class RecordView:
     """A DNS record to publish: names without a final dot, values without quotes or splits.
 
     An MX value is `preference host`. `publisher` says whose zone it stands in. `found`: what DNS answered
-    instead, where that was looked at; `hint`: what is probably wrong, and how to mend it.
+    instead, where that was looked at; `hint`: what is probably wrong, and how to mend it. `required`: nothing
+    works without it; else it is recommended. `note`: what to know before it is published.
     """
 
     name: str
@@ -67,6 +68,7 @@ class RecordView:
     found: tuple[str, ...] = ()
     hint: str | None = None
     propagation: Propagation = "unknown"
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
