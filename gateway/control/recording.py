@@ -38,24 +38,27 @@ def record(
     **more: object,
 ) -> None:
     """Audit what happened to a resource and tell every process; `more` is kept with `after`."""
+    shown = payload(after)
     change.audit(
         operation,
         kind,
         after.id,
         tenant_id=after.tenant_id,
         before=payload(before) if before is not None else None,
-        after={**payload(after), **more},
+        after={**shown, **more},
     )
-    change.result = payload(after)
+    change.result = shown
     change.changed(kind, after.id, tenant_id=after.tenant_id, account_id=account_id)
 
 
 def payload(view: DataclassInstance) -> dict[str, Any]:
     """A view's fields as JSON values."""
-    return {field.name: _plain(getattr(view, field.name)) for field in dataclasses.fields(view)}
+    return {name: _plain(getattr(view, name)) for name in view.__dataclass_fields__}
 
 
 def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, str | int | float):
+        return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return payload(value)
     if isinstance(value, list | tuple):

@@ -170,12 +170,18 @@ class ControlWrites:
     def _finish(self, change: ControlChange, head: HeadRow) -> int:
         head.revision += 1
         rows = [
-            ChangeRow(
-                revision=head.revision, n=n, kind=kind, row_id=row, tenant_id=tenant, account_id=account
-            )
+            {
+                "revision": head.revision,
+                "n": n,
+                "kind": kind,
+                "row_id": row,
+                "tenant_id": tenant,
+                "account_id": account,
+            }
             for n, ((kind, row), (tenant, account)) in enumerate(change._changes.items())
         ]
-        change.session.add_all(rows)
+        if rows:
+            change.session.execute(sa.insert(ChangeRow), rows)
         self._append(change, head)
         if head.revision % _PRUNE_EVERY == 0:
             change.session.execute(
@@ -185,12 +191,19 @@ class ControlWrites:
 
     def _append(self, change: ControlChange, head: HeadRow) -> None:
         """Write the audit: all entries, then all payloads, for one change may have thousands."""
+        if not change._entries:
+            return
         rows = [self._entry(change, head, entry) for entry in change._entries]
-        change.session.add_all(rows)
-        change.session.flush()
-        change.session.add_all(
-            AuditPayloadRow(number=row.number, before=entry.before, after=entry.after)
-            for row, entry in zip(rows, change._entries, strict=True)
+        columns = [column.key for column in sa.inspect(AuditEntryRow).columns]
+        change.session.execute(
+            sa.insert(AuditEntryRow), [{name: getattr(row, name) for name in columns} for row in rows]
+        )
+        change.session.execute(
+            sa.insert(AuditPayloadRow),
+            [
+                {"number": row.number, "before": entry.before, "after": entry.after}
+                for row, entry in zip(rows, change._entries, strict=True)
+            ],
         )
 
     def _entry(self, change: ControlChange, head: HeadRow, entry: AuditNote) -> AuditEntryRow:

@@ -97,8 +97,11 @@ def _view(row: AccountRow, aliases: Sequence[str], workspace: str) -> AccountVie
 def _in_domain(session: Session, actor: Actor, word: str) -> sa.ColumnElement[bool]:
     """Accounts with an address, or an alias, of the domain."""
     domain = find_domain(session, actor, word)
-    addresses = sa.select(AccountAddressRow.account_id).where(AccountAddressRow.domain_id == domain.id)
-    return AccountRow.id.in_(addresses)
+    # Said again of the tenant, and asked of each account: a page of many is then read off an index.
+    addresses = sa.exists().where(
+        AccountAddressRow.account_id == AccountRow.id, AccountAddressRow.domain_id == domain.id
+    )
+    return sa.and_(AccountRow.tenant_id == domain.tenant_id, addresses)
 
 
 def _at_address(session: Session, actor: Actor, word: str) -> sa.ColumnElement[bool]:  # noqa: ARG001
