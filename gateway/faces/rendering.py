@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 
@@ -21,16 +22,23 @@ def iso(seconds: float) -> str:
 
 def plain(value: Any, key: str = "") -> Any:
     """A value as JSON has it: dataclasses as objects, sets sorted, `…_at` numbers as RFC 3339."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {
-            field.name: plain(getattr(value, field.name), field.name) for field in dataclasses.fields(value)
-        }
+    kind = type(value)
+    # Most values are of these: a page has thousands.
+    if value is None or kind is str or kind is bool:
+        return value
+    if kind is float or kind is int:
+        return iso(value) if is_time(key) else value
+    if dataclasses.is_dataclass(kind) and not isinstance(value, type):
+        return {name: plain(getattr(value, name), name) for name in _names(kind)}
     if isinstance(value, Mapping):
         return {str(name): plain(item, str(name)) for name, item in value.items()}
     if isinstance(value, set | frozenset):
         return sorted(plain(item) for item in value)
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
-    if isinstance(value, int | float) and not isinstance(value, bool) and is_time(key):
-        return iso(value)
     return value
+
+
+@cache
+def _names(view: type) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(view))
