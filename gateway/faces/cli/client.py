@@ -193,7 +193,8 @@ class LocalTransport:
         path, _, query = target.partition("?")
         scope = {
             "type": "http",
-            "asgi": {"version": "3.0"},
+            # From 2.4 on nobody listens for a disconnection while a response goes out: here there is none.
+            "asgi": {"version": "3.0", "spec_version": "2.4"},
             "http_version": "1.1",
             "method": method,
             "scheme": "http",

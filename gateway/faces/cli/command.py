@@ -30,6 +30,8 @@ def command(group: click.Group, name: str | None = None, **settings: Any) -> Cal
             with spoken_errors():
                 function(desk, Printer(as_json, quiet), *arguments, **options)
 
+        # A list of its own: a function may be registered more than once, and keeps its options for itself.
+        run.__click_params__ = [*getattr(function, "__click_params__", ())]  # type: ignore[attr-defined]
         decorated: Any = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")(
             run
         )

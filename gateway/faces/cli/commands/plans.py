@@ -96,4 +96,4 @@ def plan_delete(desk: Desk, printer: Printer, plan: str, yes: bool) -> None:
 @click.argument("plan")
 def plan_versions(desk: Desk, printer: Printer, plan: str) -> None:
     """Every version of a plan, newest first."""
-    printer.many(desk.api.list(at("/v1/plans/{}/versions", plan)), VERSION_COLUMNS)
+    printer.many(desk.api.get(at("/v1/plans/{}/versions", plan))["items"], VERSION_COLUMNS)

@@ -104,7 +104,7 @@ def policy_delete(desk: Desk, printer: Printer, policy: str, yes: bool) -> None:
 @click.argument("policy")
 def policy_versions(desk: Desk, printer: Printer, policy: str) -> None:
     """Every version of a policy, newest first."""
-    printer.many(desk.api.list(f"{_place(policy)}/versions"), VERSION_COLUMNS)
+    printer.many(desk.api.get(f"{_place(policy)}/versions")["items"], VERSION_COLUMNS)
 
 
 @command(policy, "explain")

@@ -1,0 +1,105 @@
+"""The commands of tenants, workspaces, accounts, passwords, lists and limits, as clients of the API."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support.cli import Cli
+
+pytestmark = pytest.mark.parametrize("database_dialect", ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+def acme(cli: Cli) -> str:
+    """Acme, with hello@ under its trial name: the address."""
+    tenant = cli.json("tenant", "create", "Acme", "--client-id", "7", "--metadata", "crm=1")
+    address = f"hello@{tenant['domains'][0]}"
+    cli.json("account", "create", address, "--tenant", "Acme", "--smtp")
+    return address
+
+
+def test_lists_are_filtered_sorted_and_cut(cli: Cli, acme: str) -> None:
+    cli.json("tenant", "create", "Beta")
+    names = [row["name"] for row in cli.json("tenant", "list", "--sort", "-name", "--most", "2")]
+    assert names == ["platform", "Beta"]
+    assert [row["name"] for row in cli.json("tenant", "list", "--metadata", "crm=1")] == ["Acme"]
+    assert [row["address"] for row in cli.json("account", "list", "--tenant", "Acme")] == [acme]
+    [grant_id] = cli.run("account", "list", "--quiet").stdout.split()
+    assert cli.json("account", "show", grant_id)["address"] == acme
+
+
+def test_deleting_asks_unless_it_is_told_not_to(cli: Cli, acme: str) -> None:
+    asked = cli.run("account", "delete", acme, stdin="n\n")
+    assert asked.exit_code == 1
+    assert "Delete the account" in asked.stderr
+    assert cli.json("account", "show", acme)["status"] == "active"
+    gone = cli.json("account", "delete", acme, "--yes", "--grace", "7d", "--reason", "left")
+    assert (gone["status"], gone["status_reason"]) == ("deleting", "left")
+    assert cli.json("account", "restore", acme)["status"] == "active"
+    assert cli.run("account", "delete", acme, "--grace", "soon").exit_code == 2
+
+
+def test_a_move_tells_what_changes_before_it_is_made(cli: Cli, acme: str) -> None:
+    cli.json("workspace", "create", "own", "--tenant", "Acme", "--policy", "free")
+    looked = cli.run("account", "move", acme, "--workspace", "own", "--dry-run")
+    assert "limits.account.messages_per_day" in looked.stdout
+    assert "Nothing was changed." in looked.stdout
+    cli.json("tenant", "move", "Acme", "--workspace", "own")
+    assert cli.json("account", "show", acme)["workspace"] == "own"
+    preview = cli.run("tenant", "preview", "Acme", "--plan", "trial")
+    assert preview.exit_code == 0
+    assert cli.json("tenant", "preview", "Acme", "--plan", "trial")["to_plan"] == "trial"
+
+
+def test_a_password_is_printed_once(cli: Cli, acme: str) -> None:
+    made = cli.json("app-password", "create", acme, "--label", "laptop", "--expires", "2040-01-01")
+    assert made["expires_at"] == "2040-01-01T00:00:00Z"
+    assert "fix" not in made
+    [listed] = cli.json("app-password", "list", acme)
+    assert (listed["id"], listed["last_used_at"]) == (made["id"], None)
+    assert cli.json("app-password", "update", made["id"], "--label", "desktop")["label"] == "desktop"
+    cli.json("app-password", "revoke", made["id"])
+    assert cli.json("app-password", "list", acme) == []
+    assert len(cli.json("app-password", "list", acme, "--revoked")) == 1
+    assert cli.refused("app-password", "create", acme, "--expires", "soon") == (2, "bad-time")
+
+
+def test_an_export_is_lines_a_file_or_one_document(cli: Cli, acme: str, tmp_path: Path) -> None:
+    documents = cli.json("tenant", "export", "Acme")
+    assert acme in {one.get("address") for one in documents}
+    lines = cli.run("tenant", "export", "Acme").stdout.splitlines()
+    assert [json.loads(line) for line in lines] == documents
+    out = tmp_path / "acme.jsonl"
+    assert cli.run("tenant", "export", "Acme", "--out", str(out)).exit_code == 0
+    assert (out.stat().st_mode & 0o777, len(out.read_text().splitlines())) == (0o600, len(documents))
+
+
+def test_many_items_are_sent_in_parts_and_progress_is_told_on_demand(cli: Cli, tmp_path: Path) -> None:
+    cli.json("list", "create", "bad", "--kind", "domain")
+    names = tmp_path / "names"
+    names.write_text("# spammers\n" + "".join(f"d{number}.example\n" for number in range(1_500)))
+    added = cli.run("list", "add", "bad", "--file", str(names), "--progress")
+    assert "items: 1500 of 1500" in added.stderr
+    assert cli.json("list", "show", "bad")["items"] == 1_500
+    assert len(cli.json("list", "items", "bad")) == 1_500
+    quiet = cli.run("list", "remove", "bad", "d1.example")
+    assert quiet.stderr == ""
+    assert cli.refused("list", "add", "bad") == (2, "no-items")
+
+
+def test_limits_are_raised_by_name(cli: Cli, acme: str) -> None:
+    cli.json("workspace", "create", "own", "--tenant", "Acme", "--policy", "free")
+    cli.json("account", "move", acme, "--workspace", "own")
+    raised = cli.json("limit", "raise", acme, "daily=500", "--until", "2040-01-01", "--reason", "launch")
+    assert raised["limits"] == {"messages_per_day": 500}
+    assert [row["id"] for row in cli.json("limit", "list", "--state", "active")] == [raised["id"]]
+    assert cli.json("limit", "revoke", raised["id"])["state"] == "revoked"
+    assert cli.refused("limit", "raise", acme, "daily", "--until", "2040-01-01", "--reason", "x")[0] == 2
+
+
+def test_what_is_refused_says_so_like_the_api(cli: Cli, acme: str) -> None:
+    assert cli.refused("tenant", "show", "none") == (1, "tenant-not-found")
+    assert cli.refused("account", "move", acme) == (1, "no-destination")
