@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from gateway.app.desk import OpenedDesk
 from gateway.app.explain import explain
+from gateway.app.sending import sending_alone
+from gateway.app.simulation import simulate_policy
 from gateway.app.status import status_of
 from gateway.faces.api.application import build_app
 from gateway.faces.api.parts import ApiParts
@@ -22,11 +24,12 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from gateway.control.apikeys.service import KnownKey
+    from gateway.outgoing.composing import Send
 
 NoteUse = Callable[["KnownKey", str], None]
 
 
-def api_parts(desk: OpenedDesk, note_use: NoteUse) -> ApiParts:
+def api_parts(desk: OpenedDesk, note_use: NoteUse, send: Send) -> ApiParts:
     """What the operations work with."""
     ground = desk.ground
     config = ground.config.api
@@ -39,20 +42,22 @@ def api_parts(desk: OpenedDesk, note_use: NoteUse) -> ApiParts:
         note_use=note_use,
         explain=lambda *arguments, **options: explain(desk, *arguments, **options),
         status=lambda actor: status_of(desk, actor),
+        send=send,
+        simulate=lambda *arguments, **options: simulate_policy(desk, *arguments, **options),
     )
 
 
 def local_app(desk: OpenedDesk) -> FastAPI:
     """The application for one command, while nothing serves: nobody has a key there."""
-    return build_app(api_parts(desk, lambda _, __: None))
+    return build_app(api_parts(desk, lambda _, __: None, sending_alone(desk.ground)))
 
 
 class ApiService:
     """The API's servers: on the Unix socket, and on the configured addresses."""
 
-    def __init__(self, desk: OpenedDesk, note_use: NoteUse) -> None:
+    def __init__(self, desk: OpenedDesk, note_use: NoteUse, send: Send) -> None:
         self._config = desk.ground.config
-        self._app = build_app(api_parts(desk, note_use))
+        self._app = build_app(api_parts(desk, note_use, send))
         self._tls: ServerTls | None = None
         self._servers: list[ApiServer] = []
 

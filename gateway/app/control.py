@@ -16,7 +16,8 @@ from gateway.app.desk import OpenedDesk
 from gateway.app.following import event_work
 from gateway.app.maintenance import jobs
 from gateway.app.parts import Ground, opened
-from gateway.app.sending import open_stores
+from gateway.app.sending import make_waker, open_sender, open_stores, sending_in
+from gateway.control.directory import Directory
 from gateway.control.keys.reserve import KeyReserve
 from gateway.jobs import JobRunner
 from gateway.outgoing.queue import QueueStore
@@ -27,6 +28,7 @@ from gateway.system.tls import TlsError
 
 if TYPE_CHECKING:
     from gateway.control.apikeys.service import KnownKey
+    from gateway.outgoing.composing import Send
     from gateway.supervisor import ChildContext
 
 CONTROL = "control"
@@ -54,7 +56,7 @@ class ControlProcess:
         self._context.attach(loop, on_drain=stop.set, on_reload=reload.set)
         async with contextlib.AsyncExitStack() as stack:
             self._stores = await open_stores(self._ground, self._context.incarnation, stack)
-            api = self._start_api(stack)
+            api = self._start_api(stack, await self._open_sender(stack))
             reloading = loop.create_task(self._reload_when(reload, api))
             stack.callback(reloading.cancel)
             runner = JobRunner(jobs(self._ground, self._stores, loop), self._ground.clock)
@@ -68,7 +70,16 @@ class ControlProcess:
             await loop.run_in_executor(None, thread.join)
         return 0
 
-    def _start_api(self, stack: contextlib.AsyncExitStack) -> ApiService:
+    async def _open_sender(self, stack: contextlib.AsyncExitStack) -> Send:
+        """What the API's threads send with; the mail processes hear of what can leave."""
+        loop, ground = asyncio.get_running_loop(), self._ground
+        directory = Directory(ground.control, clock=ground.clock)
+        directory.start(loop)
+        stack.callback(directory.stop)
+        wake = make_waker(ground.config, stack)
+        return sending_in(loop, await open_sender(ground, directory, self._stores, stack, wake=wake))
+
+    def _start_api(self, stack: contextlib.AsyncExitStack, send: Send) -> ApiService:
         records = Records(self._stores[self._ground.config.default_location])
         stack.callback(records.flush)
 
@@ -78,7 +89,7 @@ class ControlProcess:
         keys = KeyReserve()
         keys.start()
         stack.callback(keys.stop)
-        api = ApiService(OpenedDesk.over(self._ground, keys), note_use)
+        api = ApiService(OpenedDesk.over(self._ground, keys), note_use, send)
         api.start(self._context.sockets)
         stack.push_async_callback(api.stop)
         return api

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -10,7 +11,16 @@ from typing import TYPE_CHECKING
 from gateway.app.parts import Ground, run_folder
 from gateway.app.window import ControlWindow
 from gateway.control.directory import Directory
-from gateway.outgoing.composing import MessageSender, SendCeilings
+from gateway.outgoing.composing import (
+    MessageSender,
+    OutgoingMessage,
+    RawMessage,
+    Send,
+    SendCeilings,
+    SendOptions,
+    SentMessage,
+)
+from gateway.outgoing.composing.answers import away
 from gateway.outgoing.intake.door import Intake
 from gateway.outgoing.intake.neighbours import Counts, Forwarder, NoCounts, NoRelay
 from gateway.outgoing.policy import Ceilings
@@ -20,7 +30,7 @@ from gateway.outgoing.signing import KeyCache, Signer
 from gateway.system.notify import Hints
 
 if TYPE_CHECKING:
-    from gateway.control.records import KeyRecord
+    from gateway.control.records import Actor, KeyRecord
     from gateway.outgoing.intake.refused import RefusedSubmission
     from gateway.system.config import Config
 
@@ -28,6 +38,7 @@ QUEUE_HINT = "queue"
 """The word for "something in a queue can leave now"."""
 
 _THREADS = 2
+_PATIENCE_SECONDS = 60.0
 
 Waker = Callable[[], object]
 
@@ -70,6 +81,45 @@ async def open_sender(
         ceilings=SendCeilings(limits.message_bytes, limits.recipients_per_message),
         wake=wake,
     )
+
+
+def sending_in(loop: asyncio.AbstractEventLoop, sender: MessageSender) -> Send:
+    """The sender for other threads; `loop` is its event loop."""
+
+    def send(
+        actor: Actor,
+        account: str,
+        message: OutgoingMessage | RawMessage,
+        options: SendOptions | None = None,
+    ) -> SentMessage:
+        sending = asyncio.run_coroutine_threadsafe(sender.send(actor, account, message, options), loop)
+        try:
+            return sending.result(_PATIENCE_SECONDS)
+        except TimeoutError:
+            # It may be stored all the same: who has given a key can ask again.
+            raise away(f"there is no answer after {_PATIENCE_SECONDS:.0f} s") from None
+
+    return send
+
+
+def sending_alone(ground: Ground) -> Send:
+    """The sender for one command, while nothing serves: it opens what it needs for each message."""
+
+    async def send_one(
+        actor: Actor, account: str, message: OutgoingMessage | RawMessage, options: SendOptions | None
+    ) -> SentMessage:
+        async with sender_alone(ground) as sender:
+            return await sender.send(actor, account, message, options)
+
+    def send(
+        actor: Actor,
+        account: str,
+        message: OutgoingMessage | RawMessage,
+        options: SendOptions | None = None,
+    ) -> SentMessage:
+        return asyncio.run(send_one(actor, account, message, options))
+
+    return send
 
 
 @contextlib.asynccontextmanager
@@ -162,18 +212,15 @@ def make_signer(ground: Ground) -> Signer:
     return Signer(KeyCache(open_key))
 
 
-def make_waker(config: Config, name: str, stack: contextlib.ExitStack | contextlib.AsyncExitStack) -> Waker:
-    """For `open_sender`: tells the mail processes of this node that a message can leave; how many heard it.
-
-    `name` is this process's among the node's.
-    """
-    hints = open_hints(config, name)
+def make_waker(config: Config, stack: contextlib.ExitStack | contextlib.AsyncExitStack) -> Waker:
+    """For `open_sender`: tells the mail processes of this node that a message can leave."""
+    hints = open_hints(config)
     stack.callback(hints.close)
     return lambda: hints.send(QUEUE_HINT)
 
 
-def open_hints(config: Config, name: str) -> Hints:
-    """The hints of one process of this node, by the process's name. Close it in the end."""
+def open_hints(config: Config, name: str | None = None) -> Hints:
+    """The hints of this node, for the process of that name; without one to send only. Close it in the end."""
     return Hints(run_folder(config) / "hints", name)
 
 

@@ -88,17 +88,21 @@ class Hints:
     commit it speaks of. Losing one is harmless: whoever waits for it also polls.
     """
 
-    def __init__(self, folder: Path, name: str) -> None:
-        """Open this process's socket; one left behind by a dead process of that name is replaced."""
+    def __init__(self, folder: Path, name: str | None = None) -> None:
+        """Open this process's socket; one left behind by a dead process of that name is replaced.
+
+        Without a name nobody tells this process anything: it only sends.
+        """
         self._folder = folder
-        self._path = folder / f"{name}.sock"
+        self._path = folder / f"{name}.sock" if name is not None else None
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Sockets are named through the open folder: a name of its own may have 108 octets only.
         self._open_folder = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        self._path.unlink(missing_ok=True)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         self._socket.setblocking(False)
-        self._socket.bind(self._short(self._path))
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+            self._socket.bind(self._short(self._path))
 
     def fileno(self) -> int:
         """For an event loop's add_reader; call `receive` when it is readable."""
@@ -134,7 +138,8 @@ class Hints:
     def close(self) -> None:
         """Close the socket and take its name away."""
         self._socket.close()
-        self._path.unlink(missing_ok=True)
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
         os.close(self._open_folder)
 
     def _short(self, path: Path) -> str:

@@ -25,7 +25,7 @@ async def _send(gateway: Gateway, subject: str) -> SentMessage:
 
 
 def test_another_process_stores_and_the_mail_processes_carry(gateway: Gateway) -> None:
-    hints = open_hints(load(Path(gateway.config), {}), "tester")
+    hints = open_hints(load(Path(gateway.config), {}))
     try:
         sent = asyncio.run(_send(gateway, "beside"))
         assert hints.send(QUEUE_HINT) == 2, "both mail processes hear it"

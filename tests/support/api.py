@@ -99,6 +99,10 @@ def explained(services: ControlServices, actor: Actor, account: str) -> Explaine
     )
 
 
+def _not_here(*_: Any, **__: Any) -> Any:
+    raise NotImplementedError("this world has no queue that is written to")
+
+
 @pytest.fixture
 def api(control_services: ControlServices, location_url: str, tmp_path: Path) -> Iterator[ApiWorld]:
     """The API over fresh databases."""
@@ -116,5 +120,7 @@ def api(control_services: ControlServices, location_url: str, tmp_path: Path) ->
                 note_use=lambda _, __: None,
                 explain=lambda actor, account, **_: explained(control_services, actor, account),
                 status=lambda _: {},
+                send=_not_here,
+                simulate=_not_here,
             )
         )

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from gateway.control.services import ControlServices
     from gateway.faces.api.explained import Explained
     from gateway.faces.api.rates import Rates
+    from gateway.outgoing.composing import Send
     from gateway.outgoing.queue import QueueService
+    from gateway.outgoing.simulation import Simulation
     from gateway.system.clock import Clock
     from gateway.system.ids import IdSource
 
@@ -28,3 +30,5 @@ class ApiParts:
     note_use: Callable[[KnownKey, str], None]
     explain: Callable[..., Explained]
     status: Callable[..., Any]
+    send: Send
+    simulate: Callable[..., Simulation]

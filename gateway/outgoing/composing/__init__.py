@@ -1,6 +1,6 @@
 """Mail sent by programs: composed from values or taken as it is, and through the same door as SMTP's."""
 
-from gateway.outgoing.composing.sender import MessageSender, SendCeilings
+from gateway.outgoing.composing.sender import MessageSender, Send, SendCeilings
 from gateway.outgoing.composing.values import (
     Address,
     Attachment,
@@ -17,6 +17,7 @@ __all__ = [
     "MessageSender",
     "OutgoingMessage",
     "RawMessage",
+    "Send",
     "SendCeilings",
     "SendOptions",
     "SentMessage",

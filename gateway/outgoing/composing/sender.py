@@ -46,6 +46,20 @@ MOST_AHEAD_SECONDS = 30 * 86_400.0
 _LARGE_OCTETS = 128 * 1024
 
 
+class Send(Protocol):
+    """`MessageSender.send` for callers in threads: it blocks. Raises the same."""
+
+    def __call__(
+        self,
+        actor: Actor,
+        account: str,
+        message: OutgoingMessage | RawMessage,
+        options: SendOptions | None = None,
+    ) -> SentMessage:
+        """Send; the message is durable then."""
+        ...
+
+
 class Identities(Protocol):
     """What sending asks of the directory."""
 

@@ -109,3 +109,16 @@ def test_hints_in_a_folder_with_a_name_longer_than_a_sockets(tmp_path: Path) -> 
     one.close()
     other.close()
     assert list(folder.iterdir()) == []
+
+
+def test_who_has_no_name_sends_and_hears_nothing(tmp_path: Path) -> None:
+    mute, listening = Hints(tmp_path), Hints(tmp_path, "mail0")
+    got: list[str] = []
+    assert mute.send("queue") == 1
+    assert listening.send("queue") == 0
+    listening.receive(got.append)
+    mute.receive(got.append)
+    assert got == ["queue"]
+    mute.close()
+    listening.close()
+    assert list(tmp_path.iterdir()) == []

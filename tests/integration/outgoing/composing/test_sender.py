@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from gateway.app.sending import sending_alone, sending_in
 from gateway.control.errors import Conflict, Forbidden, Invalid, NotFound, TooMany, Unavailable
 from gateway.control.records import Actor
 from gateway.outgoing.composing import (
@@ -20,7 +21,7 @@ from gateway.outgoing.composing import (
 )
 from gateway.outgoing.queue import tables
 from tests.support.control import OPERATOR
-from tests.support.installation import NOW, Sending, add_account, at
+from tests.support.installation import NOW, Installation, Sending, add_account, at
 
 PROGRAM = Actor("api", "key-1", address="192.0.2.7")
 TO = (read_address("Bob <bob@there.example>"),)
@@ -232,3 +233,23 @@ async def test_without_a_shard_it_is_for_later(sending: Sending) -> None:
     assert refused.value.code == "no-shard"
     assert sending.rows() == []
     assert sending.rows(tables.idempotency) == []
+
+
+async def test_callers_in_threads_send_through_the_loop_of_the_stores(sending: Sending) -> None:
+    send_blocking = sending_in(asyncio.get_running_loop(), sending.sender)
+    sent = await asyncio.gather(
+        *(asyncio.to_thread(send_blocking, PROGRAM, sending.account.id, HELLO) for _ in range(5))
+    )
+    assert len({one.id for one in sent}) == 5
+    with pytest.raises(NotFound):
+        await asyncio.to_thread(send_blocking, PROGRAM, "nobody@acme.example", HELLO)
+
+
+def test_a_command_sends_while_nothing_serves(installation: Installation) -> None:
+    send_alone = sending_alone(installation.ground)
+    options = SendOptions(idempotency_key="k")
+    first = send_alone(PROGRAM, "app@acme.example", HELLO, options)
+    again = send_alone(PROGRAM, installation.account.id, HELLO, options)
+    assert (again.id, again.repeated) == (first.id, True)
+    assert [row.id for row in installation.rows()] == [first.id]
+    assert installation.rows(tables.incarnation) == []
