@@ -38,8 +38,9 @@ async def follow(config_file: Path) -> None:
         directory.start(asyncio.get_running_loop())
         platform = _memory()
         for account in accounts:
-            if not isinstance(await directory.identity(account, None), Identity):
-                raise SystemExit(f"the account {account} is not known")
+            # On a busy machine the thread that follows may be late: then nobody is known for a moment.
+            while not isinstance(await directory.identity(account, None), Identity):
+                await asyncio.sleep(0.1)
         _say(accounts=len(accounts), empty_mb=empty, platform_mb=platform, filled_mb=_memory())
         sample = accounts[-1]
 
