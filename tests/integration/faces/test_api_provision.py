@@ -25,7 +25,7 @@ def test_one_request_gives_an_identity_that_works(api: ApiWorld) -> None:
     assert reply["domain"]["records"]
     assert reply["shard"]["name"]
     account = api.done("GET", f"/v1/accounts/{reply['grant_id']}")
-    assert (account["smtp"], account["imap"], account["tenant_id"]) == (True, True, reply["tenant_id"])
+    assert (account["smtp"], account["imap"], account["tenant_id"]) == (True, False, reply["tenant_id"])
 
 
 def test_a_repeated_request_gives_the_first_result_without_the_password(api: ApiWorld) -> None:
@@ -83,3 +83,15 @@ def test_rows_stand_alone_and_are_done_once(api: ApiWorld) -> None:
 
 def test_more_than_five_hundred_rows_are_too_many(api: ApiWorld) -> None:
     assert api.refused("POST", "/v1/provision/batch", {"rows": [wanted()] * 501}) == (422, "bad-request")
+
+
+def test_an_address_that_waits_for_its_domain_is_promoted_with_it(api: ApiWorld) -> None:
+    made = api.done("POST", "/v1/provision", wanted(domain="acme.example"))
+    waiting = api.done("GET", "/v1/domains/acme.example/waiting")["items"]
+    assert [(one["grant_id"], one["address"]) for one in waiting] == [
+        (made["grant_id"], "support@acme.example")
+    ]
+    assert api.refused("POST", "/v1/domains/acme.example/promote") == (409, "domain-not-active")
+    api.services.domains.mark_verified(OPERATOR, "acme.example", "test")
+    assert api.done("POST", "/v1/domains/acme.example/promote")["waiting"] == []
+    assert api.done("GET", f"/v1/accounts/{made['grant_id']}")["address"] == "support@acme.example"

@@ -126,7 +126,7 @@ def test_a_file_is_provisioned_row_by_row_and_gone_on_with(cli: Cli, tmp_path: P
     second = cli.run("provision", "batch", str(rows), "--out", str(out), "--progress", "--json")
     assert second.exit_code == 0
     results = json.loads(second.stdout)
-    assert [one["row"] for one in results] == [0, 1, 2]
+    assert [(one["row"], one["line"]) for one in results] == [(0, 2), (1, 3), (2, 4)]
     assert results[0]["result"]["app_password"], "what the first run gave is not lost"
     assert "provisioned: 1 of 1" in second.stderr
     rows.write_text("tenant,local_part\nD,support\n")
@@ -136,10 +136,10 @@ def test_a_file_is_provisioned_row_by_row_and_gone_on_with(cli: Cli, tmp_path: P
 @pytest.mark.parametrize(
     ("name", "text", "told"),
     [
-        ("rows.csv", "tenant,colour\nA,red\n", "rows.csv:2: colour has no place"),
-        ("rows.csv", "tenant,smtp\nA,maybe\n", "rows.csv:2: smtp: 'maybe' is neither true nor false"),
-        ("rows.json", '{"tenant": {}}', "no array of objects"),
-        ("rows.json", "[", "rows.json"),
+        ("rows.csv", "tenant,colour\nA,red\n", "rows.csv:1: colour: no column of this name"),
+        ("rows.csv", "tenant,local_part,smtp\nA,b,maybe\n", "rows.csv:2: smtp:"),
+        ("rows.json", '[{"tenant": {}}]', "rows.json:1: account.local_part"),
+        ("rows.json", "[{", "rows.json:1: no JSON"),
     ],
 )
 def test_a_file_that_cannot_be_read_changes_nothing(

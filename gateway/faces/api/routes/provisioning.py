@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import Field, StringConstraints
 
+from gateway.control.accounts.promotion import Promotion, WaitingAddress
 from gateway.control.provisioning.service import LARGEST_BATCH
 from gateway.control.provisioning.values import (
     AccountRequest,
@@ -52,7 +53,7 @@ class Protocols(Request):
 
 
 class Provision(Request):
-    """What is wanted: without `domain` a trial name, without `protocols` all of them.
+    """What is wanted: without `domain` a trial name, without `protocols` SMTP.
 
     `app_password`: true for a made one, or a chosen one.
     """
@@ -67,7 +68,7 @@ class Provision(Request):
 
     def request(self) -> ProvisionRequest:
         """The same as the service takes it."""
-        on = self.protocols or Protocols(smtp=True, imap=True)
+        on = self.protocols or Protocols(smtp=True)
         return ProvisionRequest(
             tenant=TenantRequest(**self.tenant.given()),
             account=AccountRequest(**self.account.given()),
@@ -105,3 +106,15 @@ def provision_batch(call: Caller, body: ProvisionBatch) -> tuple[ProvisionedRow,
     """Up to 500 of them, each in a transaction of its own; a call may be repeated, it does nothing twice."""
     rows = [row.request() for row in body.rows]
     return call.services.provisioning.provision_batch(call.actor, rows)
+
+
+@operation(api, "POST", "/domains/{domain}/promote", cli="domain promote", shows=Promotion)
+def promote(call: Caller, domain: str) -> Promotion:
+    """Give the accounts that wait for an active domain their addresses on it, if something was in the way."""
+    return call.services.domains.promote(call.actor, domain)
+
+
+@operation(api, "GET", "/domains/{domain}/waiting", cli="domain waiting", shows=WaitingAddress, many=True)
+def list_waiting(call: Caller, domain: str) -> tuple[WaitingAddress, ...]:
+    """The addresses that accounts get once the domain is active; with the reason, where one waits on."""
+    return call.services.domains.waiting(call.actor, domain)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from gateway.faces.cli.batches import COLUMNS, Results, read_rows
+from gateway.control.provisioning.files import COLUMNS, Row
+from gateway.faces.cli.batches import Results, read_requests
 from gateway.faces.cli.command import command
 from gateway.faces.cli.commands.tenancy import environment_option
 from gateway.faces.cli.desk import Desk
@@ -17,7 +19,7 @@ from gateway.faces.cli.options import progress_option
 from gateway.faces.cli.output import EXIT_FAILED, Printer
 from gateway.faces.cli.progress import Progress
 
-ROW_COLUMNS = ("row", "status", "client_id", "address", "login", "app_password", "detail")
+ROW_COLUMNS = ("line", "status", "client_id", "address", "login", "app_password", "detail")
 LARGEST_CALL = 500
 
 
@@ -26,7 +28,7 @@ def add_to(root: click.Group) -> None:
     command(root, "provision", cls=click.Group, invoke_without_command=True)(provision)
     group = root.commands["provision"]
     assert isinstance(group, click.Group)
-    command(group, "batch", epilog=f"Columns of a CSV file: {', '.join(COLUMNS)}, metadata.KEY.")(batch)
+    command(group, "batch", epilog=f"Columns of a CSV file: {', '.join(COLUMNS)}.")(batch)
 
 
 @click.option("--tenant", help="An existing tenant, or the name of a new one.")
@@ -37,7 +39,7 @@ def add_to(root: click.Group) -> None:
 @click.option("--domain", help="The customer's own domain; without one a trial name is used.")
 @click.option("--workspace", help="Without one it is assigned by the domain's pattern and the defaults.")
 @click.option("--smtp/--no-smtp", default=True, show_default=True)
-@click.option("--imap/--no-imap", default=True, show_default=True)
+@click.option("--imap/--no-imap", default=False, show_default=True)
 @click.option("--app-password/--no-app-password", "password", default=True, show_default=True)
 @environment_option
 @label_options
@@ -70,16 +72,21 @@ def batch(
     A row that is refused stops no other; exit 1 if there is one. With --out a run that broke off goes on
     where it was, and no app password is lost.
     """
-    began, rows = time.monotonic(), read_rows(file)
+    began, rows = time.monotonic(), read_requests(file)
     results = Results(out, rows)
     todo = results.missing(len(rows))
     told = Progress("provisioned", len(todo), progress)
     for start in range(0, len(todo), size):
         numbers = todo[start : start + size]
-        reply = desk.api.post("/v1/provision/batch", {"rows": [rows[number] for number in numbers]})
-        results.add([{**one, "row": numbers[one["row"]]} for one in reply["items"]])
+        reply = desk.api.post("/v1/provision/batch", {"rows": [rows[number].body for number in numbers]})
+        results.add([_placed(one, numbers[one["row"]], rows) for one in reply["items"]])
         told.at(start + len(numbers))
     _print(printer, [results.known[row] for row in sorted(results.known)], time.monotonic() - began)
+
+
+def _placed(result: dict[str, Any], row: int, rows: Sequence[Row]) -> dict[str, Any]:
+    """A result with its place in the file: its row, from 0, and its line."""
+    return {**result, "row": row, "line": rows[row].line}
 
 
 def _print(printer: Printer, results: list[dict[str, Any]], seconds: float) -> None:

@@ -16,6 +16,7 @@ from gateway.faces.cli.labels import label_options, labelled
 from gateway.faces.cli.output import Printer
 
 DOMAIN_COLUMNS = ("name", "kind", "state", "environment", "tenant_id", "id")
+WAITING_COLUMNS = ("address", "grant_id", "reason")
 RECORD_COLUMNS = ("name", "type", "purpose", "state", "value")
 SHARD_COLUMNS = ("name", "environment", "route", "state", "weight", "streams", "tenant_id", "id")
 SOURCE_COLUMNS = ("name", "ipv4", "ipv6", "helo", "pool", "id")
@@ -90,6 +91,26 @@ def domain_records(desk: Desk, printer: Printer, domain: str, form: str) -> None
         print(json.dumps(rows, indent=2))
     else:
         printer.many(rows, RECORD_COLUMNS, "no records")
+
+
+@command(domain, "promote")
+@click.argument("domain")
+def domain_promote(desk: Desk, printer: Printer, domain: str) -> None:
+    """Give the accounts that wait for an active domain their addresses on it."""
+    found = desk.api.post(at("/v1/domains/{}/promote", domain))
+    if printer.as_json:
+        printer.one(found)
+        return
+    rows = [{**row, "state": state} for state in ("promoted", "waiting") for row in found[state]]
+    printer.many(rows, ("state", *WAITING_COLUMNS), "nobody waits for an address")
+
+
+@command(domain, "waiting")
+@click.argument("domain")
+def domain_waiting(desk: Desk, printer: Printer, domain: str) -> None:
+    """The addresses that accounts get once a domain is active."""
+    rows = desk.api.get(at("/v1/domains/{}/waiting", domain))["items"]
+    printer.many(rows, WAITING_COLUMNS, "nobody waits for an address")
 
 
 @command(domain, "verify")
