@@ -9,6 +9,7 @@ from typing import Any
 
 from gateway.app.deletion import purge_deleted
 from gateway.app.parts import Ground
+from gateway.app.settling import settle_moves
 from gateway.control.audit.trail import AuditTrail
 from gateway.control.directory import Directory
 from gateway.control.records import WorkspaceRecord
@@ -28,6 +29,7 @@ _STALE_SECONDS = 15.0
 _HOUR = 3600.0
 _JOB_SECONDS = 600.0
 _DELETION_SECONDS = 30.0
+_SETTLING_SECONDS = 1.0
 
 
 def jobs(ground: Ground, stores: Mapping[str, QueueStore], loop: asyncio.AbstractEventLoop) -> list[Job]:
@@ -39,6 +41,7 @@ def jobs(ground: Ground, stores: Mapping[str, QueueStore], loop: asyncio.Abstrac
     found = [
         Job("audit-heads", ground.control, _HOUR, partial(_log_heads, ground), 30.0),
         Job("deletions", ground.control, _DELETION_SECONDS, partial(purge_deleted, ground), 10.0),
+        Job("settling", ground.control, _SETTLING_SECONDS, partial(settle_moves, ground), 1.0),
     ]
     for name, store in stores.items():
         database = ground.locations[name]

@@ -87,6 +87,8 @@ class WorkspaceRecord:
     location: str
     policy: str
     is_default: bool
+    settling: bool = False
+    """Its counters are on their way to another location: for seconds nothing is taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +178,8 @@ class AccountRecord:
     home_location: str
     created_at: float
     environment: Environment = "production"
+    settling: bool = False
+    """Its counters are on their way to another location: for seconds nothing is taken."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ class AccountRow(Base):
         sa.Index("ix_accounts_tenant_id_address_id", "tenant_id", "address", "id"),
         sa.Index("ix_accounts_workspace_id_created_at_id", "workspace_id", "created_at", "id"),
         sa.Index("ix_accounts_purge_at", "purge_at"),
+        sa.Index("ix_accounts_carry_at", "carry_at"),
         one_of("environment", ENVIRONMENTS),
         one_of("status", STATUSES),
         one_of("assignment", ASSIGNMENTS),
@@ -53,6 +54,9 @@ class AccountRow(Base):
     suspended_at: Mapped[OptionalTime]
     purge_at: Mapped[OptionalTime]
     """When an account that is being deleted will be gone."""
+    carry_from: Mapped[str | None]
+    """The location whose counters are to be carried to the workspace's before it sends again."""
+    carry_at: Mapped[OptionalTime]
     smtp: Mapped[bool]
     imap: Mapped[bool]
     epoch: Mapped[int]

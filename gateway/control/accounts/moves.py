@@ -1,7 +1,7 @@
 """Moving accounts between workspaces: many at once, all or nothing, and what that changes for each.
 
-Only the account's row changes: its counters are kept by its id, its mail lies where it lay, its queued
-messages are sent from where they are.
+Only the account's row changes: its counters are kept by its id (and follow it to another location), its mail
+lies where it lay, its queued messages are sent from where they are.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from gateway.control.transaction import ControlChange
 from gateway.control.workspaces.assignment import read_assignments
 from gateway.control.workspaces.find import find_workspace
 from gateway.control.workspaces.model import WorkspaceRow
+from gateway.control.workspaces.settling import counted_in, mark_move
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,8 @@ def carry_out(change: ControlChange, destinations: Sequence[Destination]) -> Non
     rows = [one.account for one in moved]
     before = in_parts(change.session, rows, account_views)
     for one in moved:
+        source = change.session.get_one(WorkspaceRow, one.account.workspace_id)
+        mark_move(one.account, counted_in(source), one.workspace.location, change.now)
         one.account.workspace_id, one.account.workspace_owner = one.workspace.id, one.workspace.owner
         one.account.assignment, one.account.updated_at = one.assignment, change.now
     change.session.flush()

@@ -10,9 +10,11 @@ from gateway.control.domains.model import DomainRow
 from gateway.control.errors import Conflict, Forbidden
 from gateway.control.records import Actor
 from gateway.control.tenants.model import TenantRow
+from gateway.control.transaction import ControlChange
 from gateway.control.workspaces.assignment import assigned_workspace
 from gateway.control.workspaces.find import find_workspace
 from gateway.control.workspaces.model import WorkspaceRow
+from gateway.control.workspaces.settling import counted_in, mark_move
 
 
 def place_for(
@@ -53,13 +55,15 @@ def within_limits(actor: Actor, place: WorkspaceRow) -> WorkspaceRow:
     )
 
 
-def place_again(session: Session, actor: Actor, row: AccountRow, workspace: str | None) -> None:
+def place_again(change: ControlChange, actor: Actor, row: AccountRow, workspace: str | None) -> None:
     """Put an account into a workspace for good, or (None) where patterns and defaults say.
 
     Raises NotFound, Conflict (another environment, no default), Forbidden.
     """
-    owner = session.get_one(TenantRow, row.tenant_id)
+    session = change.session
+    owner, source = session.get_one(TenantRow, row.tenant_id), session.get_one(WorkspaceRow, row.workspace_id)
     place = place_for(session, actor, owner, primary_domain(session, row), workspace)
+    mark_move(row, counted_in(source), place.location, change.now)
     row.workspace_id, row.workspace_owner = place.id, place.owner
     row.assignment = "auto" if workspace is None else "explicit"
 

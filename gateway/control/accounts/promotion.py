@@ -18,6 +18,8 @@ from gateway.control.errors import Conflict
 from gateway.control.recording import record
 from gateway.control.transaction import ControlChange
 from gateway.control.workspaces.assignment import assigned_workspace
+from gateway.control.workspaces.model import WorkspaceRow
+from gateway.control.workspaces.settling import counted_in, mark_move
 from gateway.mail.address import Mailbox
 
 
@@ -130,7 +132,7 @@ def _give(change: ControlChange, account: AccountRow, domain: DomainRow, row: Pe
         )
     found.is_primary = True
     account.address, account.updated_at = row.address, change.now
-    _assign(session, account, domain)
+    _assign(change, account, domain)
     change.add(found)
     session.delete(row)
     session.flush()
@@ -139,12 +141,15 @@ def _give(change: ControlChange, account: AccountRow, domain: DomainRow, row: Pe
     )
 
 
-def _assign(session: Session, account: AccountRow, domain: DomainRow) -> None:
+def _assign(change: ControlChange, account: AccountRow, domain: DomainRow) -> None:
     """Patterns speak of domains: one that chose itself a workspace chooses again under its new one."""
     if account.assignment != "auto":
         return
+    session = change.session
     place = assigned_workspace(session, account.tenant_id, domain.name, account.environment)
     if place is not None:
+        source = session.get_one(WorkspaceRow, account.workspace_id)
+        mark_move(account, counted_in(source), place.location, change.now)
         account.workspace_id, account.workspace_owner = place.id, place.owner
 
 

@@ -99,7 +99,7 @@ class AccountService:
             row = find_account(change.session, actor, reference)
             before = account_view(change.session, row)
             if workspace is not None or auto:
-                place_again(change.session, actor, row, None if auto else workspace)
+                place_again(change, actor, row, None if auto else workspace)
             if suspended is not None:
                 _suspend(change, row, suspended, reason)
             row.smtp = row.smtp if smtp is None else smtp

@@ -340,6 +340,8 @@ def refusal(identity: Identity, protocol: str | None, now: float) -> RefusedReas
         return RefusedReason.TENANT_SUSPENDED
     if account.status != "active":
         return RefusedReason.ACCOUNT_SUSPENDED
+    if account.settling or identity.workspace.settling:
+        return RefusedReason.UNAVAILABLE
     if protocol is not None and not (account.smtp if protocol == "smtp" else account.imap):
         return RefusedReason.PROTOCOL_OFF
     if credential is not None:

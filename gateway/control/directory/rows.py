@@ -76,6 +76,7 @@ def workspaces(connection: Connection, ids: Ids) -> dict[str, WorkspaceRecord]:
         WorkspaceRow.location,
         WorkspaceRow.policy,
         WorkspaceRow.is_default,
+        WorkspaceRow.carry_from.is_not(None).label("settling"),
     )
     return _records(connection, statement, WorkspaceRow.id, ids, lambda row: WorkspaceRecord(**row._mapping))
 
@@ -260,4 +261,5 @@ _ACCOUNT = sa.select(
     AccountRow.home_location,
     AccountRow.created_at,
     AccountRow.environment,
+    AccountRow.carry_from.is_not(None).label("settling"),
 )

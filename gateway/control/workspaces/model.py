@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped
 
-from gateway.control.base import Base, Id, Metadata, Time, one_of
+from gateway.control.base import Base, Id, Metadata, OptionalTime, Time, one_of
 from gateway.control.records import ENVIRONMENTS
 
 SHARED = "shared"
@@ -45,6 +45,9 @@ class WorkspaceRow(Base):
     policy: Mapped[str]
     """The policy's name."""
     is_default: Mapped[bool]
+    carry_from: Mapped[str | None]
+    """The location whose counters are to be carried to this one's before its accounts send again."""
+    carry_at: Mapped[OptionalTime]
     client_id: Mapped[str | None]
     metadata_: Mapped[Metadata]
     created_at: Mapped[Time]

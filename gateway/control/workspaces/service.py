@@ -31,6 +31,7 @@ from gateway.control.workspaces.assignment import clean_patterns
 from gateway.control.workspaces.find import find_workspace
 from gateway.control.workspaces.model import SHARED, WorkspacePatternRow, WorkspaceRow
 from gateway.control.workspaces.rules import PolicyRules
+from gateway.control.workspaces.settling import mark_move
 from gateway.control.workspaces.view import LISTING, WorkspaceView, workspace_view, workspace_views
 
 
@@ -92,7 +93,8 @@ class WorkspaceService:
     ) -> WorkspaceView:
         """Change what is given, leave what is None. The environment never changes.
 
-        A new location is for new accounts: those that exist stay at home until they are moved. New patterns,
+        A new location is where its accounts' mail is queued and counted from then on: the counters follow,
+        and for seconds nothing is taken meanwhile. Mailboxes stay at home until they are moved. New patterns,
         or being the default now, move the `auto` accounts concerned at once; `preview_patterns` tells which.
         Raises NotFound, Invalid, Conflict, Forbidden.
         """
@@ -108,7 +110,9 @@ class WorkspaceService:
                 plan = _plan_of(change.session, row.tenant_id)
                 self._policies.check_workspace(change.session, policy, plan, row.name)
                 row.policy = policy
-            row.location = row.location if location is None else self._location(location)
+            if location is not None:
+                mark_move(row, row.location, self._location(location), change.now)
+                row.location = location
             if metadata is not None:
                 row.metadata_ = clean_metadata(metadata, row.metadata_)
             set_client_id(change.session, row, client_id)

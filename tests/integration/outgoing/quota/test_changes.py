@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from gateway.control.directory import Directory
+from gateway.control.directory import Directory, Refused, RefusedReason
 from gateway.control.records import Identity
 from gateway.control.services import ControlServices
+from gateway.control.workspaces.settling import Settlement
 from gateway.outgoing.queue import QueueStore
 from gateway.outgoing.quota import QuotaRefused, charges_for
+from gateway.outgoing.quota.carrying import Carrier
 from gateway.system.database import Database
 from tests.integration.outgoing.queue.parts import new_message, new_recipient, running_store
 from tests.support.control import OPERATOR, MakeServices, TickingClock
@@ -59,13 +61,29 @@ def directory(services: ControlServices, clock: TickingClock) -> Iterator[Direct
     directory.stop()
 
 
+@pytest.fixture
+def elsewhere_database(make_database_url: MakeUrl) -> Iterator[Database]:
+    with Database.open(make_database_url("eu", "location"), purpose="eu") as database:
+        yield database
+
+
+@pytest.fixture
+async def elsewhere(
+    elsewhere_database: Database, tmp_path: Path, clock: TickingClock
+) -> AsyncIterator[QueueStore]:
+    async with running_store(elsewhere_database, tmp_path / "eu", clock=clock) as store:
+        yield store
+
+
 class Sender:
     """Bob, as a session would have him."""
 
-    def __init__(self, services: ControlServices, directory: Directory, store: QueueStore) -> None:
+    def __init__(
+        self, services: ControlServices, directory: Directory, stores: dict[str, QueueStore]
+    ) -> None:
         self.services = services
         self.directory = directory
-        self.store = store
+        self.stores = stores
         self.id = services.accounts.show(OPERATOR, ADDRESS).id
 
     async def identity(self) -> Identity:
@@ -81,7 +99,7 @@ class Sender:
             identity = await self.identity()
             message = new_message(new_recipient(), account_id=self.id, charges=charges_for(identity, 1))
             try:
-                await self.store.add(message)
+                await self.stores[identity.workspace.location].add(message)
             except QuotaRefused as refusal:
                 return taken, refusal.charge.document
         return most, ""
@@ -89,7 +107,42 @@ class Sender:
 
 @pytest.fixture
 def bob(services: ControlServices, directory: Directory, store: QueueStore) -> Sender:
-    return Sender(services, directory, store)
+    return Sender(services, directory, {"default": store})
+
+
+class Locations:
+    """Both locations' quotas, and the job that lets counters follow."""
+
+    def __init__(
+        self, bob: Sender, default: Database, eu: Database, clock: TickingClock, store: QueueStore
+    ) -> None:
+        self.bob = bob
+        self.clock = clock
+        bob.stores["eu"] = store
+        carrier = Carrier({"default": default, "eu": eu}, clock)
+        self._settlement = Settlement(bob.services.writes, carrier)
+
+    async def settle(self) -> int:
+        """Nothing is taken until every worker has obeyed for certain; then the job runs."""
+        self.bob.directory.refresh()
+        refused = await self.bob.directory.identity(self.bob.id, None, "smtp")
+        assert refused == Refused(RefusedReason.UNAVAILABLE)
+        assert self._settlement.run(OPERATOR) == 0
+        self.clock.advance(4)
+        return self._settlement.run(OPERATOR)
+
+
+@pytest.fixture
+def locations(
+    bob: Sender,
+    location_database: Database,
+    elsewhere_database: Database,
+    elsewhere: QueueStore,
+    clock: TickingClock,
+) -> Locations:
+    """A workspace of five a day in another location beside those of three and five."""
+    bob.services.workspaces.create(OPERATOR, "five-eu", tenant="acme", policy="five", location="eu")
+    return Locations(bob, location_database, elsewhere_database, clock, elsewhere)
 
 
 async def test_a_raise_holds_until_its_time_and_is_named(bob: Sender, clock: TickingClock) -> None:
@@ -140,6 +193,42 @@ async def test_moving_never_resets_a_quota(bob: Sender) -> None:
     assert await bob.sends() == (0, "policy three")
     bob.services.tenants.move(OPERATOR, "acme", "five")
     assert await bob.sends() == (0, "policy five")
+
+
+async def test_moving_to_another_location_and_back_never_resets_a_quota(
+    bob: Sender, locations: Locations
+) -> None:
+    assert await bob.sends() == (3, "policy three")
+    bob.services.accounts.move(OPERATOR, [ADDRESS], workspace="five-eu")
+    assert await locations.settle() == 1
+    assert await bob.sends() == (2, "policy five")
+    bob.services.accounts.update(OPERATOR, ADDRESS, workspace="five")
+    assert await locations.settle() == 1
+    assert await bob.sends() == (0, "policy five")
+
+
+async def test_an_account_that_comes_back_before_its_counters_left_goes_on_at_once(
+    bob: Sender, locations: Locations
+) -> None:
+    assert await bob.sends() == (3, "policy three")
+    bob.services.accounts.move(OPERATOR, [ADDRESS], workspace="five-eu")
+    bob.services.accounts.move(OPERATOR, [ADDRESS], workspace="five")
+    assert await bob.sends() == (2, "policy five")
+
+
+async def test_a_workspace_that_goes_elsewhere_takes_all_counters_along(
+    bob: Sender, locations: Locations, tmp_path: Path
+) -> None:
+    (tmp_path / "three.toml").write_text(
+        "[limits.account]\nmessages_per_day = 8\n[limits.tenant]\nmessages_per_day = 4\n"
+        "[limits.workspace]\nmessages_per_day = 9\n"
+    )
+    bob.services.policies.apply(OPERATOR, tmp_path / "three.toml")
+    assert await bob.sends(2) == (2, "")
+    bob.services.workspaces.update(OPERATOR, "three", location="eu")
+    assert await locations.settle() == 1
+    assert await bob.sends() == (2, "policy three")
+    assert (await bob.identity()).policy.tenant.messages_per_day.value == 4
 
 
 async def test_another_plan_holds_for_the_next_message(bob: Sender, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ def upgrade() -> None:
     _make_lists()
     _make_raises()
     _add_deletion()
+    _add_carrying()
     _add_callers_own()
     _add_listings()
     _add_provisioning()
@@ -191,6 +192,14 @@ def _add_deletion() -> None:
     op.add_column("domains", sa.Column("purge_at", sa.Double(), nullable=True))
     op.add_column("domains", sa.Column("state_before", sa.Text(), nullable=True))
     op.create_index("ix_accounts_purge_at", "accounts", ["purge_at"], unique=False)
+
+
+def _add_carrying() -> None:
+    """Which counters are to follow to another location."""
+    for table in ("accounts", "workspaces"):
+        op.add_column(table, sa.Column("carry_from", sa.Text(), nullable=True))
+        op.add_column(table, sa.Column("carry_at", sa.Double(), nullable=True))
+    op.create_index("ix_accounts_carry_at", "accounts", ["carry_at"], unique=False)
 
 
 def _add_callers_own() -> None:
