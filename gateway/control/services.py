@@ -137,7 +137,7 @@ class _Builder:
 
     def __call__(self, writes: ControlWrites, make_key: KeyMaker) -> ControlServices:
         vault, gate, settings = Vault(self.master_key), _PolicyGate(), self.settings
-        keys = KeyService(writes, vault, make_key)
+        keys = KeyService(writes, vault, make_key, settings)
         domains = DomainService(writes, keys, settings, self.lookup)
         shards = ShardService(writes, keys, vault, settings)
         return ControlServices(

@@ -166,17 +166,11 @@ class Directory:
         """A shard by id."""
         return self._snapshot.shards.get(shard_id)
 
-    def keys_of(self, domain_name: str) -> tuple[KeyRecord, ...]:
-        """The DKIM keys of a domain or shard (d=), in every state; never those of another claim to it."""
-        keys = self._snapshot.keys.group(domain_name)
-        if not keys:
-            return ()
-        domain = self.domain(domain_name)
-        return tuple(
-            key
-            for key in keys
-            if key.domain_id is None or (domain is not None and key.domain_id == domain.id)
-        )
+    def keys_of(self, name: str) -> tuple[KeyRecord, ...]:
+        """The DKIM keys of a domain or shard, in every state; never those of another claim to it."""
+        domain = self.domain(name)
+        own = self._snapshot.keys.group(domain.id) if domain is not None else ()
+        return own + self._snapshot.keys.group(name)
 
     def key(self, key_id: str) -> KeyRecord | None:
         """A DKIM key by id."""

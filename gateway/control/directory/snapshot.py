@@ -76,7 +76,8 @@ class Snapshot:
             workspaces=Table(lambda workspace: workspace.tenant_id),
             domains=Table(lambda domain: domain.name),
             shards=Table(lambda shard: (shard.tenant_id, shard.environment)),
-            keys=Table(lambda key: key.domain),
+            # A domain's by its id: trial domains may sign as the zone they lie under.
+            keys=Table(lambda key: key.domain_id or key.domain),
             raises=Table(lambda one: one.tenant_id),
             lists=Table(lambda one: one.owner),
             policies=None,

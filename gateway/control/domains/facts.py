@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from gateway.control.domains.model import DomainRow
-from gateway.control.keys.model import KeyRow, SlotRow
+from gateway.control.keys.model import KeyRow, SlotRow, published_keys
 from gateway.control.shards.model import ShardRow
 from gateway.control.sources.model import SourceRow
 
@@ -90,11 +90,6 @@ def gathered(session: Session, domains: Sequence[DomainRow]) -> Iterator[DomainF
         signing = [key for shard in own for key in keys_of_shard.get(shard.id, [])]
         found = [*keys_of.get(domain.id, []), *signing]
         yield DomainFacts(domain, found, slots_of.get(domain.id, []), own)
-
-
-def published_keys() -> sa.Select[KeyRow]:
-    """The keys whose records are to stand in DNS."""
-    return sa.select(KeyRow).where(KeyRow.withdrawn_at.is_(None), KeyRow.state != "destroyed")
 
 
 def _grouped(session: Session, statement: sa.Select[Any], owner: str) -> dict[str, list[Any]]:

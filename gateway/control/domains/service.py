@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from gateway.control.accounts.promotion import Promotion, WaitingAddress, promote_addresses, waiting_for
 from gateway.control.clientids import set_client_id
-from gateway.control.domains.dnsrecords import records_of
+from gateway.control.domains.dnsrecords import in_fixed_set, records_of
 from gateway.control.domains.find import find_domain, holder
 from gateway.control.domains.listing import LISTING
 from gateway.control.domains.model import HELD, MODES, STATES, DomainRow
@@ -19,7 +19,6 @@ from gateway.control.domains.verification import TxtLookup, checked
 from gateway.control.domains.view import DomainCheck, DomainView, RecordView, domain_view
 from gateway.control.errors import Conflict, Invalid
 from gateway.control.keys.material import KeyMaterial
-from gateway.control.keys.model import KeyRow
 from gateway.control.keys.service import KeyService
 from gateway.control.lookup import clean_metadata, environment_for, parse_environment, shown
 from gateway.control.paging import Page, PageQuery, read_page
@@ -164,7 +163,7 @@ class DomainService:
         with self._writes.change(actor) as change:
             row = _living(find_domain(change.session, actor, domain_id))
             before = domain_view(row)
-            self._take_keys_into_use(change, row, found)
+            self._keys.take_seen(change, row, found)
             state = _state_after(row, found)
             if state == row.state:
                 return DomainCheck(before, found)
@@ -257,7 +256,10 @@ class DomainService:
         )
         change.add(row)
         change.changed("domain", row.id, tenant_id=row.tenant_id)
-        self._keys.add(change, material, row, state="active")
+        if in_fixed_set(row, self._settings):
+            self._keys.hand_out(change, row)
+        else:
+            self._keys.add(change, material, row, state="active")
         return row
 
     def create_trial(
@@ -322,25 +324,6 @@ class DomainService:
             )
         row.verified_at, row.verified_by = change.now, by
 
-    def _take_keys_into_use(
-        self, change: ControlChange, row: DomainRow, found: tuple[RecordView, ...]
-    ) -> None:
-        published = {record.name for record in found if record.purpose == "dkim" and record.state == "valid"}
-        pending = change.session.scalars(
-            sa.select(KeyRow).where(KeyRow.domain_id == row.id, KeyRow.state == "pending").order_by(KeyRow.id)
-        )
-        for key in pending.all():
-            if f"{key.selector}._domainkey.{key.domain}" in published:
-                self._keys.put_in_force(change, key)
-                change.audit(
-                    "dkim-key.activate",
-                    "key",
-                    key.id,
-                    tenant_id=key.tenant_id,
-                    before={"state": "pending"},
-                    after={"state": "active", "by": "domain verify"},
-                )
-
 
 def _living(row: DomainRow) -> DomainRow:
     """The domain, unless it is being deleted. Raises Conflict."""
@@ -358,7 +341,10 @@ def _state_after(row: DomainRow, found: tuple[RecordView, ...]) -> str:
     if row.kind != "custom" or row.state not in ("pending", "verifying", "expired"):
         return row.state
     proved = any(record.purpose == "ownership" and record.state == "valid" for record in found)
-    signed = any(record.purpose == "dkim" and record.state == "valid" for record in found)
+    signed = any(
+        record.purpose == "dkim" and record.state == "valid" and record.publisher == "customer"
+        for record in found
+    )
     if proved and signed:
         return "active"
     return "verifying" if proved else row.state

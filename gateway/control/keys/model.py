@@ -88,3 +88,8 @@ class SlotRow(Base):
     selector: Mapped[str]
     algorithm: Mapped[str]
     created_at: Mapped[Time]
+
+
+def published_keys() -> sa.Select[KeyRow]:
+    """The keys whose records are to stand in DNS."""
+    return sa.select(KeyRow).where(KeyRow.withdrawn_at.is_(None), KeyRow.state != "destroyed")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Literal
 
 import sqlalchemy as sa
@@ -11,22 +11,22 @@ from sqlalchemy.orm import Session
 from gateway.control.clientids import set_client_id
 from gateway.control.domains.find import find_domain
 from gateway.control.domains.model import DomainRow
-from gateway.control.errors import Conflict, Invalid
+from gateway.control.domains.view import RecordView
+from gateway.control.errors import Conflict
 from gateway.control.installation.vault import Vault
-from gateway.control.keys.material import (
-    KeyMaker,
-    KeyMaterial,
-    check_kind,
-    import_key,
-    next_selector,
-)
-from gateway.control.keys.model import KeyRow
+from gateway.control.keys.find import find_key
+from gateway.control.keys.material import KeyMaker, KeyMaterial, check_kind, import_key
+from gateway.control.keys.model import KeyRow, SlotRow, published_keys
+from gateway.control.keys.pool import take_from_pool
 from gateway.control.keys.sealing import key_place
+from gateway.control.keys.seen import keys_seen, must_be_seen_first
+from gateway.control.keys.selectors import clean_selector, dated_selector, free_slot, taken_selectors
 from gateway.control.keys.view import LISTING, KeyView, key_name, key_view
-from gateway.control.lookup import clean_metadata, is_id, not_found, shown
+from gateway.control.lookup import clean_metadata
 from gateway.control.paging import Page, PageQuery, read_page
 from gateway.control.recording import payload, record
 from gateway.control.records import Actor, KeyAlgorithm
+from gateway.control.settings import ControlSettings
 from gateway.control.shards.model import ShardRow
 from gateway.control.transaction import ControlChange, ControlWrites
 from gateway.control.visibility import visible
@@ -37,17 +37,18 @@ _DEFAULT_BITS = 2048
 class KeyService:
     """Rules and transactions of keys.
 
-    A key signs once it is active. The first key of a domain is active at once: nothing is sent before the
-    domain is verified. A later one waits as "pending" where DNS proved the domain, until
-    `domain verify` sees its record (or `activate` says so); where a zone of ours or an operator's word
-    stands for the domain, it signs at once. The one it follows is then "retiring": still published, no
-    longer used.
+    A key signs once it is active. The first key of a domain is active at once, a later one waits as
+    "pending" until its record is seen in DNS (`gateway.control.keys.seen` says when), or until `activate`.
+    The one it follows is then "retiring": still published, no longer used.
     """
 
-    def __init__(self, writes: ControlWrites, vault: Vault, make_key: KeyMaker) -> None:
+    def __init__(
+        self, writes: ControlWrites, vault: Vault, make_key: KeyMaker, settings: ControlSettings
+    ) -> None:
         self._writes = writes
         self._vault = vault
         self._make_key = make_key
+        self._settings = settings
 
     def create(
         self, actor: Actor, domain: str, *, algorithm: str = "rsa", bits: int = _DEFAULT_BITS
@@ -70,7 +71,7 @@ class KeyService:
                 f"{row.name} has no active key to follow.",
                 f"`gatepost dkim-key create {row.name}` makes one.",
             )
-        made = [self._make_key(algorithm, bits) for algorithm, bits in old]
+        made = [None if self._is_pooled(row) else self._make_key(algorithm, bits) for algorithm, bits in old]
         with self._writes.change(actor) as change:
             row = find_domain(change.session, actor, domain_id)
             views = tuple(self._introduce(change, row, one, "dkim-key.rotate", None) for one in made)
@@ -80,7 +81,7 @@ class KeyService:
     def activate(self, actor: Actor, reference: str) -> KeyView:
         """Sign with a pending key from now on: the caller says that its record is published."""
         with self._writes.change(actor) as change:
-            row = _find(change.session, actor, reference)
+            row = find_key(change.session, actor, reference)
             if row.state != "pending":
                 raise Conflict(
                     "not-pending", f"The key {key_name(row)} is {row.state}.", "Only pending keys wait."
@@ -90,16 +91,27 @@ class KeyService:
             return _audited(change, "dkim-key.activate", before, row)
 
     def revoke(self, actor: Actor, reference: str) -> KeyView:
-        """Never sign with a key again; publish its record with an empty p=. Queued mail is signed anew."""
+        """Never sign with a key again; publish its record with an empty p=. Queued mail is signed anew.
+
+        Where the platform publishes for the domain, a successor is made for the last one that signed: it
+        does so as soon as it is seen, and mail waits meanwhile.
+        """
+        with self._writes.view() as session:
+            material = self._material_after(session, find_key(session, actor, reference))
         with self._writes.change(actor) as change:
-            row = _find(change.session, actor, reference)
+            row = find_key(change.session, actor, reference)
             if row.state in ("revoked", "destroyed"):
                 raise Conflict(
                     "already-revoked", f"The key {key_name(row)} is {row.state}.", "Nothing is to be done."
                 )
             before = key_view(row)
             row.state, row.ended_at = "revoked", change.now
-            return _audited(change, "dkim-key.revoke", before, row)
+            view = _audited(change, "dkim-key.revoke", before, row)
+            if material is not None and row.domain_id is not None:
+                domain = change.session.get_one(DomainRow, row.domain_id)
+                self._introduce(change, domain, material, "dkim-key.create", None)
+            change.result = payload(view)
+            return view
 
     def update(
         self,
@@ -111,7 +123,7 @@ class KeyService:
     ) -> KeyView:
         """Change the caller's own id and pairs. Raises NotFound, Invalid, Conflict."""
         with self._writes.change(actor) as change:
-            row = _find(change.session, actor, reference)
+            row = find_key(change.session, actor, reference)
             before = key_view(row)
             set_client_id(change.session, row, client_id, KeyRow.tenant_id == row.tenant_id)
             if metadata is not None:
@@ -139,7 +151,7 @@ class KeyService:
     def show(self, actor: Actor, reference: str) -> KeyView:
         """One key by id or by the name of its record, `selector._domainkey.domain`. Raises NotFound."""
         with self._writes.view() as session:
-            return key_view(_find(session, actor, reference))
+            return key_view(find_key(session, actor, reference))
 
     # For other services, inside their transactions
 
@@ -156,8 +168,11 @@ class KeyService:
         state: Literal["pending", "active"],
         selector: str | None = None,
     ) -> KeyRow:
-        """Store a key of a domain or of a shard, sealed to its row."""
-        selector = selector or next_selector(change.now, _selectors(change.session, owner.name))
+        """Store a key of a domain or of a shard, sealed to its row, under the selector that is its turn.
+
+        Raises Conflict where there is none.
+        """
+        selector = selector or self._selector(change, owner, material)
         row_id = change.ids.uuid()
         place = key_place(owner.tenant_id, row_id)
         sealed = self._vault.sealer(change, "dkim").seal(material.private, **place)
@@ -197,39 +212,88 @@ class KeyService:
         change.session.flush()
         change.changed("key", row.id, tenant_id=row.tenant_id)
 
+    def take_seen(self, change: ControlChange, domain: DomainRow, records: Collection[RecordView]) -> None:
+        """Note which keys of a domain and its shards DNS has shown; those that waited for it sign now.
+
+        `records`: what is to be published, each with the state in which it was found.
+        """
+        shards = sa.select(ShardRow.id).where(ShardRow.domain_id == domain.id)
+        keys = published_keys().where(sa.or_(KeyRow.domain_id == domain.id, KeyRow.shard_id.in_(shards)))
+        slots = change.session.scalars(sa.select(SlotRow).where(SlotRow.domain_id == domain.id)).all()
+        for key in keys_seen(change.session.scalars(keys.order_by(KeyRow.id)).all(), slots, records):
+            self.note_seen(change, key)
+
+    def note_seen(self, change: ControlChange, key: KeyRow) -> None:
+        """DNS has shown a key: one that waited for that signs from now on."""
+        key.seen_at = key.seen_at or change.now
+        if key.state == "pending":
+            before = key_view(key)
+            self.put_in_force(change, key)
+            _audited(change, "dkim-key.activate", before, key)
+
+    def hand_out(self, change: ControlChange, domain: DomainRow) -> KeyRow:
+        """Give a trial domain a key that is published already. Raises Conflict if there is none left."""
+        key = take_from_pool(change, self._vault, self._settings.trial_zone, domain)
+        self.put_in_force(change, key)
+        return key
+
+    def _selector(self, change: ControlChange, owner: DomainRow | ShardRow, material: KeyMaterial) -> str:
+        if isinstance(owner, DomainRow) and owner.kind == "custom" and self._settings.publishes:
+            return free_slot(change, owner, material.algorithm)
+        return dated_selector(change, owner.name)
+
     def _add_made(
         self, actor: Actor, domain: str, material: KeyMaterial, operation: str, selector: str | None
     ) -> KeyView:
         if selector is not None:
-            selector = _clean_selector(selector)
+            selector = clean_selector(selector)
         with self._writes.change(actor) as change:
             row = find_domain(change.session, actor, domain)
+            if self._is_pooled(row):
+                raise Conflict(
+                    "fixed-keys",
+                    f"{row.name} signs with keys that are published under {self._settings.trial_zone}.",
+                    f"`gatepost dkim-key rotate {row.name}` takes the next of them.",
+                )
             return self._introduce(change, row, material, operation, selector)
 
     def _introduce(
         self,
         change: ControlChange,
         domain: DomainRow,
-        material: KeyMaterial,
+        material: KeyMaterial | None,
         operation: str,
         selector: str | None,
     ) -> KeyView:
-        if selector is not None and selector in _selectors(change.session, domain.name):
-            raise Conflict(
-                "selector-taken",
-                f"{domain.name} has a key with the selector {selector} already.",
-                "Choose another selector, or leave it out.",
-            )
-        key = self.add(change, material, domain, state="pending", selector=selector)
-        if not _waits_for_dns(domain):
-            self.put_in_force(change, key)
+        """Add a key to a domain; without `material` one that waits under the trial zone."""
+        if material is None:
+            key = self.hand_out(change, domain)
+        else:
+            if selector is not None and selector in taken_selectors(change.session, domain.name):
+                raise Conflict(
+                    "selector-taken",
+                    f"{domain.name} has a key with the selector {selector} already.",
+                    "Choose another selector, or leave it out.",
+                )
+            waits = must_be_seen_first(change.session, domain)
+            key = self.add(change, material, domain, state="pending", selector=selector)
+            if not waits:
+                self.put_in_force(change, key)
         view = key_view(key)
         record(change, operation, "key", None, view)
         return view
 
+    def _is_pooled(self, domain: DomainRow) -> bool:
+        return domain.kind == "trial" and self._settings.trial_selectors > 0
 
-def _waits_for_dns(domain: DomainRow) -> bool:
-    return domain.kind == "custom" and domain.verified_by == "dns"
+    def _material_after(self, session: Session, key: KeyRow) -> KeyMaterial | None:
+        """What follows a key that is revoked, if the platform publishes for its domain and it is the last."""
+        if key.domain_id is None or key.state != "active" or not self._settings.publishes:
+            return None
+        domain = session.get_one(DomainRow, key.domain_id)
+        if self._is_pooled(domain) or _next_of(session, key) is not None:
+            return None
+        return self._make_key(check_kind(key.algorithm, key.bits), key.bits)
 
 
 def _active(session: Session, domain: DomainRow) -> list[tuple[KeyAlgorithm, int]]:
@@ -241,35 +305,15 @@ def _active(session: Session, domain: DomainRow) -> list[tuple[KeyAlgorithm, int
     return [(check_kind(row.algorithm, _DEFAULT_BITS), row.bits) for row in rows]
 
 
-def _selectors(session: Session, domain: str) -> set[str]:
-    """The selectors that a name has, in every tenant's claim: one record stands in DNS."""
-    return set(session.scalars(sa.select(KeyRow.selector).where(KeyRow.domain == domain)))
-
-
-def _clean_selector(selector: str) -> str:
-    labels = selector.lower().split(".")
-    for label in labels:
-        inside = label.replace("-", "").replace("_", "")
-        if not label or len(label) > 63 or not inside.isascii() or not inside.isalnum():
-            raise Invalid(
-                "bad-selector",
-                f"{shown(selector)} is no selector.",
-                "Use letters, digits and hyphens, such as s1.",
-            )
-    return ".".join(labels)
-
-
-def _find(session: Session, actor: Actor, reference: str) -> KeyRow:
-    statement = sa.select(KeyRow).where(visible(actor, KeyRow))
-    if is_id(reference):
-        statement = statement.where(KeyRow.id == reference.lower())
-    else:
-        selector, _, domain = reference.lower().partition("._domainkey.")
-        statement = statement.where(KeyRow.selector == selector, KeyRow.domain == domain)
-    row = session.scalars(statement.limit(1)).one_or_none()
-    if row is None:
-        raise not_found("dkim-key", reference)
-    return row
+def _next_of(session: Session, key: KeyRow) -> str | None:
+    """Another key of the same domain and kind that signs or will."""
+    statement = sa.select(KeyRow.id).where(
+        KeyRow.domain_id == key.domain_id,
+        KeyRow.algorithm == key.algorithm,
+        KeyRow.state.in_(("pending", "active")),
+        KeyRow.id != key.id,
+    )
+    return session.scalar(statement.limit(1))
 
 
 def _audited(change: ControlChange, operation: str, before: KeyView, row: KeyRow) -> KeyView:

@@ -13,11 +13,12 @@ from gateway.control.conditions import AlreadyDone, Conditions, Once
 from gateway.control.errors import Conflict, Forbidden, Invalid, NotFound
 from gateway.control.installation.model import HeadRow
 from gateway.control.keys.material import KeyMaterial, make_key
+from gateway.control.keys.service import KeyService
 from gateway.control.records import KeyAlgorithm
 from gateway.control.services import ControlServices
 from gateway.control.tenants.model import TenantRow
 from tests.integration.control.provisioning.requests import request
-from tests.support.control import OPERATOR, limited
+from tests.support.control import OPERATOR, SETTINGS, limited
 
 TRIAL = "acme.trial.gatepost.test"
 
@@ -262,7 +263,7 @@ def test_no_key_is_made_for_what_is_there(control_services: ControlServices) -> 
 
     services = replace(
         control_services,
-        keys=type(control_services.keys)(control_services.writes, control_services.keys._vault, counting),
+        keys=KeyService(control_services.writes, control_services.keys._vault, counting, SETTINGS),
     )
     services.provisioning.provision(OPERATOR, request(domain="acme.example"))
     assert len(made) == 2
