@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gateway.app.desk import queue_service
 from gateway.app.parts import Ground
 from gateway.control.deletion.purge import Purge, PurgeReport
@@ -39,6 +41,10 @@ class LocationMail:
     def is_queued(self, shard_id: str) -> bool:
         """Whether mail waits for a shard. Raises Unavailable."""
         return bool(self._queue.list("live", shard_id=shard_id, limit=1))
+
+    def keys_in_use(self, key_ids: Sequence[str]) -> bool:
+        """Whether waiting mail bears a signature by one of these DKIM keys. Raises Unavailable."""
+        return bool(self._queue.keys_in_use(key_ids))
 
 
 def purge_deleted(ground: Ground) -> PurgeReport:

@@ -67,13 +67,10 @@ def erase_tenant(change: ControlChange, row: TenantRow) -> None:
         _erase(change, "domain", domain, domain_view(domain))
     lists = sa.select(ListRow.id).where(ListRow.tenant_id == row.id)
     session.execute(sa.delete(ListItemRow).where(ListItemRow.list_id.in_(lists)))
-    own = sa.select(WorkspaceRow.id).where(WorkspaceRow.tenant_id == row.id)
-    hooks = sa.select(WebhookRow.id).where(WebhookRow.tenant_id == row.id)
-    session.execute(sa.delete(WebhookSecretRow).where(WebhookSecretRow.webhook_id.in_(hooks)))
     _forget(change, ListRow, ListRow.tenant_id == row.id)
     _forget(change, RaiseRow, RaiseRow.tenant_id == row.id)
-    _forget(change, ApiKeyRow, sa.or_(ApiKeyRow.tenant_id == row.id, ApiKeyRow.workspace_id.in_(own)))
-    _forget(change, WebhookRow, sa.or_(WebhookRow.tenant_id == row.id, WebhookRow.workspace_id.in_(own)))
+    _forget(change, ApiKeyRow, ApiKeyRow.tenant_id == row.id)
+    _forget_webhooks(change, WebhookRow.tenant_id == row.id)
     for workspace in session.scalars(sa.select(WorkspaceRow).where(WorkspaceRow.tenant_id == row.id)).all():
         erase_workspace(change, workspace)
     _erase(change, "tenant", row, view)
@@ -83,6 +80,7 @@ def erase_workspace(change: ControlChange, row: WorkspaceRow) -> None:
     """Take away a workspace without accounts, with its patterns and the API keys limited to it."""
     view = workspace_view(change.session, row)
     _forget(change, ApiKeyRow, ApiKeyRow.workspace_id == row.id)
+    _forget_webhooks(change, WebhookRow.workspace_id == row.id)
     patterns = sa.delete(WorkspacePatternRow).where(WorkspacePatternRow.workspace_id == row.id)
     change.session.execute(patterns)
     _erase(change, "workspace", row, view)
@@ -119,6 +117,12 @@ _KINDS = {
     ApiKeyRow: "api-key",
     WebhookRow: "webhook",
 }
+
+
+def _forget_webhooks(change: ControlChange, which: sa.ColumnElement[bool]) -> None:
+    hooks = sa.select(WebhookRow.id).where(which)
+    change.session.execute(sa.delete(WebhookSecretRow).where(WebhookSecretRow.webhook_id.in_(hooks)))
+    _forget(change, WebhookRow, which)
 
 
 def _forget(change: ControlChange, table: Any, which: sa.ColumnElement[bool]) -> None:

@@ -3,7 +3,7 @@
     an account   1. its queued mail is dropped, in each location, with an audit entry for each message
                  2. in one transaction: its app passwords, raised limits and awaited addresses go, its
                     addresses are free, the account is gone
-    a domain     1. it waits until no address and no queued mail needs it
+    a domain     1. it waits until no address, and no queued mail by its signature or shard, needs it
                  2. in one transaction: its DKIM keys are destroyed, retired shards under it go, the name is
                     free: another tenant may claim it
     a tenant     1. its queued mail is dropped; its accounts go as above, a hundred at a time
@@ -25,6 +25,7 @@ from sqlalchemy.orm import Session
 from gateway.control.accounts.model import AccountRow
 from gateway.control.deletion.erasure import erase_account, erase_domain, erase_tenant, is_needed
 from gateway.control.domains.model import DomainRow
+from gateway.control.keys.model import KeyRow
 from gateway.control.records import Actor
 from gateway.control.shards.model import ShardRow
 from gateway.control.tenants.model import TenantRow
@@ -42,6 +43,10 @@ class QueuedMail(Protocol):
 
     def is_queued(self, shard_id: str) -> bool:
         """Whether mail waits for a shard."""
+        ...
+
+    def keys_in_use(self, key_ids: Sequence[str]) -> bool:
+        """Whether waiting mail bears a signature by one of these DKIM keys."""
         ...
 
 
@@ -121,7 +126,8 @@ class Purge:
     def _domain(self, actor: Actor, domain_id: str) -> bool:
         with self._writes.view() as session:
             shards = session.scalars(sa.select(ShardRow.id).where(ShardRow.domain_id == domain_id)).all()
-        waiting = any(self._mail.is_queued(shard_id) for shard_id in shards)
+            keys = session.scalars(sa.select(KeyRow.id).where(KeyRow.domain_id == domain_id)).all()
+        waiting = self._mail.keys_in_use(keys) or any(map(self._mail.is_queued, shards))
         with self._writes.change(actor) as change:
             row = change.session.get(DomainRow, domain_id)
             if row is None or row.purge_at is None:

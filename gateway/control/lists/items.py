@@ -29,10 +29,21 @@ def _item(kind: str, value: str) -> str:
     if kind == "domain":
         return parse_name(value, what="item of a list of domains")
     if kind == "tld":
-        return parse_name(value.removeprefix("."), what="top-level domain", fewest_labels=1)
+        return _top_level(value)
     try:
         return parse_mailbox(value, smtputf8=True).key.casefold()
     except AddressError as error:
         raise Invalid(
             "bad-address", f"{shown(value)} is no address: {error}.", "Give one such as bob@acme.com."
         ) from None
+
+
+def _top_level(value: str) -> str:
+    name = parse_name(value.removeprefix("."), what="top-level domain", fewest_labels=1)
+    if "." in name:
+        raise Invalid(
+            "bad-top-level",
+            f"{shown(value)} has more than one label.",
+            "Give the last label alone, such as zip; a list of kind domain has whole names.",
+        )
+    return name

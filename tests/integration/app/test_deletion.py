@@ -31,6 +31,8 @@ async def test_queued_mail_of_an_account_or_a_tenant_is_dropped(
         for message in (ann, held, bob, eve):
             await store.add(message)
         assert mail.is_queued("shard-1")
+        assert mail.keys_in_use(["key-2", "key-9"])
+        assert not mail.keys_in_use(["key-9"])
         assert mail.drop(tenant_id="t-1", account_id="ann")
         assert states_of(location_database, ann.id) == ["dropped", "dropped"]
         assert states_of(location_database, held.id) == ["dropped"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -35,6 +35,9 @@ class Mail:
 
     def is_queued(self, shard_id: str) -> bool:
         return shard_id in self.busy
+
+    def keys_in_use(self, key_ids: Sequence[str]) -> bool:
+        return not self.busy.isdisjoint(key_ids)
 
 
 @pytest.fixture
@@ -248,6 +251,8 @@ def test_a_domain_goes_only_when_nothing_needs_it(
     mail.busy.add(shard.id)
     report = purge()
     assert (report.accounts, report.put_off) == (("bob@acme.test",), ("domain acme.test",))
+    mail.busy = {services.keys.list(OPERATOR, domain="acme.test")[0].id}
+    assert purge().put_off == ("domain acme.test",)
     mail.busy.clear()
     assert purge().domains == ("acme.test",)
     with pytest.raises(NotFound):
