@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from gateway.app.desk import OpenedDesk
+from gateway.app.desk import OpenedDesk, delivery_service
 from gateway.app.explain import explain
 from gateway.app.sending import sending_alone
 from gateway.app.simulation import simulate_policy
@@ -43,6 +43,7 @@ def api_parts(desk: OpenedDesk, note_use: NoteUse, send: Send) -> ApiParts:
         explain=lambda *arguments, **options: explain(desk, *arguments, **options),
         status=lambda actor: status_of(desk, actor),
         send=send,
+        deliveries=delivery_service(ground, desk.services),
         simulate=lambda *arguments, **options: simulate_policy(desk, *arguments, **options),
     )
 

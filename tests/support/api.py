@@ -21,6 +21,8 @@ from gateway.faces.api.explained import Explained
 from gateway.faces.api.parts import ApiParts
 from gateway.faces.api.rates import Rates
 from gateway.outgoing.queue import QueueLocation, QueueService
+from gateway.outgoing.queue.audit import LocationAudit
+from gateway.outgoing.webhooks.service import DeliveryService
 from gateway.system.blobs import open_blobs
 from gateway.system.database import Database
 from tests.support.control import OPERATOR
@@ -122,5 +124,8 @@ def api(control_services: ControlServices, location_url: str, tmp_path: Path) ->
                 status=lambda _: {},
                 send=_not_here,
                 simulate=_not_here,
+                deliveries=DeliveryService(
+                    location, control_services.webhooks, LocationAudit(writes.ids, b"k" * 32), writes.clock
+                ),
             )
         )

@@ -19,7 +19,7 @@ from gateway.control.credentials.terms import clean_expiry, clean_networks
 from gateway.control.errors import Forbidden, Invalid
 from gateway.control.lookup import clean_metadata, clean_name, not_found, parse_environment, shown
 from gateway.control.paging import Listing, Page, PageQuery, one_by_one, read_page
-from gateway.control.recording import record
+from gateway.control.recording import payload, record
 from gateway.control.records import RIGHTS, Actor, Environment, Right
 from gateway.control.tenants.find import find_tenant
 from gateway.control.tenants.model import TenantRow
@@ -119,6 +119,8 @@ class ApiKeyService:
             change.add(row)
             view = api_key_view(row)
             record(change, "api-key.create", "api-key", None, view)
+            fix = f"The key was shown once: `gatepost api-key revoke {view.key_id}`, and make another."
+            change.result = {**payload(view), "key": None, "fix": fix}
             return view, key.text
 
     def list(self, actor: Actor, query: PageQuery | None = None) -> Page[ApiKeyView]:

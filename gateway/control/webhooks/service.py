@@ -88,7 +88,7 @@ class WebhookService:
             _set_client_id(change.session, row, client_id)
             change.add(row)
             secret = self._add_secret(change, row)
-            return _recorded(change, "webhook.create", None, row), secret
+            return _shown_once(change, _recorded(change, "webhook.create", None, row)), secret
 
     def page(self, actor: Actor, query: PageQuery) -> Page[WebhookView]:
         """A page of the webhooks that the caller may see.
@@ -162,7 +162,7 @@ class WebhookService:
             before = webhook_view(change.session, row)
             self._end_secrets(change, row, change.now + overlap_seconds)
             secret = self._add_secret(change, row)
-            return _recorded(change, "webhook.rotate-secret", before, row), secret
+            return _shown_once(change, _recorded(change, "webhook.rotate-secret", before, row)), secret
 
     def pause(self, actor: Actor, reference: str, *, reason: str | None = None) -> WebhookView:
         """Keep events back until `resume`. Raises NotFound, Conflict."""
@@ -191,6 +191,7 @@ class WebhookService:
                 after=None,
             )
             change.changed("webhook", view.id, tenant_id=view.tenant_id)
+            change.result = payload(view)
             return view
 
     def disable(self, webhook_id: str, reason: str) -> bool:
@@ -281,6 +282,13 @@ class WebhookService:
             before = webhook_view(change.session, row)
             row.state, row.state_reason = state, reason
             return _recorded(change, operation, before, row)
+
+
+def _shown_once(change: ControlChange, view: WebhookView) -> WebhookView:
+    """Let a repetition of the request say how to come by a secret."""
+    fix = f"The secret was shown once: `gatepost webhook rotate-secret {view.id}` makes another."
+    change.result = {**payload(view), "secret": None, "fix": fix}
+    return view
 
 
 def _refuse_too_many(session: Session, tenant_id: str | None) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from gateway.outgoing.composing import Send
     from gateway.outgoing.queue import QueueService
     from gateway.outgoing.simulation import Simulation
+    from gateway.outgoing.webhooks.service import DeliveryService
     from gateway.system.clock import Clock
     from gateway.system.ids import IdSource
 
@@ -32,3 +33,4 @@ class ApiParts:
     status: Callable[..., Any]
     send: Send
     simulate: Callable[..., Simulation]
+    deliveries: DeliveryService

@@ -28,6 +28,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "provisioning": ("provision",),
     "sending": ("domain", "shard", "source", "dkim-key"),
     "tenancy": ("tenant",),
+    "webhooks": ("webhook",),
     "workspaces": ("workspace",),
 }
 """The modules of `commands`, and what the `add_to` of each registers."""

@@ -50,6 +50,7 @@ def tenant(api: ApiWorld, name: str) -> Tenant:
     key, secret = services.api_keys.create(
         OPERATOR, name, tenant=made.id, rights=("read", "write", "send", "support")
     )
+    webhook, _ = services.webhooks.create(OPERATOR, url=f"https://{name}.example/", tenant=made.id)
     shard = services.shards.show(OPERATOR, made.shards[0])
     source = services.sources.create(OPERATOR, helo=f"out.{name}.example", ipv4=f"192.0.2.{len(name)}")
     entry = services.audit.list(OPERATOR, tenant=made.id)[0]
@@ -66,6 +67,7 @@ def tenant(api: ApiWorld, name: str) -> Tenant:
         "source": source.id,
         "dkim_key": services.keys.list(OPERATOR, domain=domain.id)[0].id,
         "entry": entry.id,
+        "webhook": webhook.id,
         "limit": limit.id,
         "list_name": listed.id,
         "target": account.id,

@@ -17,6 +17,7 @@ from gateway.faces.api.routes import (
     shards,
     sources,
     tenants,
+    webhooks,
     workspaces,
 )
 
@@ -35,5 +36,6 @@ ROOMS = (
     shards,
     sources,
     tenants,
+    webhooks,
     workspaces,
 )

@@ -22,7 +22,7 @@ api = APIRouter(tags=["api-keys"])
 SHOWN: type[BaseModel] = with_fields(
     model_of(ApiKeyView), "ApiKeyShown", last_used_at=datetime | None, last_used_address=str | None
 )
-MADE: type[BaseModel] = with_fields(model_of(ApiKeyView), "ApiKeyMade", key=str | None)
+MADE: type[BaseModel] = with_fields(model_of(ApiKeyView), "ApiKeyMade", key=str | None, fix=str | None)
 
 
 class ApiKeyCreate(Request):
@@ -46,7 +46,7 @@ def create_api_key(call: Caller, body: ApiKeyCreate) -> dict[str, object]:
     if "expires_at" in given:
         given["expires_at"] = seconds(body.expires_at)
     view, key = call.services.api_keys.create(call.actor, **given)
-    return {**plain(view), "key": key}
+    return {**plain(view), "key": key, "fix": None}
 
 
 @operation(api, "GET", "/api-keys", cli="api-key list", shows=SHOWN, many=True)
