@@ -9,6 +9,7 @@ from gateway.app.desk import OpenedDesk
 from gateway.app.parts import Ground
 from gateway.app.sending import ceilings
 from gateway.app.window import ControlWindow
+from gateway.control.accounts.view import AccountView
 from gateway.control.directory import Directory, Refused
 from gateway.control.errors import Invalid
 from gateway.control.records import Actor, Identity
@@ -33,14 +34,19 @@ def explain(
     recipients: Sequence[str] = (),
     size: str = "2 KiB",
     stream: str | None = None,
+    credential: str | None = None,
 ) -> Explained:
-    """Work out what would become of a message of `account`. Raises NotFound, Invalid."""
+    """Work out what would become of a message of `account`. Raises NotFound, Invalid.
+
+    `credential`: the app password it would be sent with, by key id or id; without one any that is valid.
+    """
     found = desk.services.accounts.show(actor, account)
+    password = _password(desk, actor, found, credential)
     ground = desk.ground
     directory = Directory(ground.control, clock=ground.clock)
     try:
         directory.refresh()
-        identity = asyncio.run(directory.identity(found.id, None))
+        identity = asyncio.run(directory.identity(found.id, password, None if password is None else "smtp"))
         if isinstance(identity, Refused):
             raise Invalid(
                 "account-refused",
@@ -50,6 +56,20 @@ def explain(
         return _explained(ground, ControlWindow(directory), identity, sender, recipients, size, stream)
     finally:
         directory.stop()
+
+
+def _password(desk: OpenedDesk, actor: Actor, account: AccountView, reference: str | None) -> str | None:
+    """The id of an account's app password. Raises NotFound, Invalid (it is another account's)."""
+    if reference is None:
+        return None
+    found = desk.services.credentials.show(actor, reference)
+    if found.account_id != account.id:
+        raise Invalid(
+            "other-account",
+            f"The app password {reference} is not one of {account.address}.",
+            f"`gatepost app-password list {account.address}` shows those it has.",
+        )
+    return found.id
 
 
 def _explained(
@@ -68,7 +88,7 @@ def _explained(
         window.claims,
         sender=author,
         recipients=to,
-        size=parse_size(size),
+        size=_octets(size),
         at=ground.clock.now(),
         ceilings=ceilings(ground.config),
         stream=stream,
@@ -78,6 +98,7 @@ def _explained(
     keys = window.keys_of(author.domain_key)
     return Explained(
         account=identity.account.address,
+        credential=_key_id(identity),
         tenant=identity.tenant.name,
         plan=identity.tenant.plan,
         workspace=identity.workspace.name,
@@ -102,6 +123,11 @@ def _explained(
     )
 
 
+def _key_id(identity: Identity) -> str | None:
+    credential = identity.credential
+    return None if credential is None else credential.key_id or credential.id
+
+
 def _charges(identity: Identity, recipients: int) -> Iterator[str]:
     for charge in charges_for(identity, recipients):
         yield (
@@ -124,6 +150,13 @@ def _way(
         return Way(str(to), None, None, None, None)
     source = shard.source.helo if shard.source is not None else None
     return Way(str(to), shard.name, shard.route, shard.state, source)
+
+
+def _octets(size: str) -> int:
+    try:
+        return parse_size(size)
+    except ValueError as error:
+        raise Invalid("bad-size", f"{error}.", "Write it as documents do, such as 2 KiB.") from None
 
 
 def _mailbox(text: str) -> Mailbox:

@@ -93,6 +93,7 @@ def explained(services: ControlServices, actor: Actor, account: str) -> Explaine
     nothing: dict[str, Any] = dict.fromkeys(("values", "steps", "charges", "ways", "selectors"), ())
     return Explained(
         account=found.address,
+        credential=None,
         workspace=found.workspace,
         policy_version=1,
         reply="250 2.0.0 queued as <ID>",

@@ -21,9 +21,13 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """The decision with everything it rests on; `reply` is the exact SMTP reply."""
+    """The decision with everything it rests on; `reply` is the exact SMTP reply.
+
+    `credential` is the key id of the app password that was named; None: any that is valid.
+    """
 
     account: str
+    credential: str | None
     tenant: str
     plan: str
     workspace: str

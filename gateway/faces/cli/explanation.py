@@ -15,6 +15,7 @@ def _lines(told: Mapping[str, Any]) -> Iterator[str]:
     yield f"Reply      {told['reply']}"
     yield f"Rule       {told['rule']}"
     yield f"Account    {told['account']}"
+    yield f"Password   {told['credential'] or 'any that is valid'}"
     yield f"Tenant     {told['tenant']} (plan {told['plan']})"
     yield f"Workspace  {told['workspace']} ({told['environment']}, location {told['location']})"
     yield f"Policy     {told['policy']}, version {told['policy_version']}"

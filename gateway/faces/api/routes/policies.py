@@ -18,6 +18,7 @@ from gateway.faces.api.explained import Explained
 from gateway.faces.api.listing import paging
 from gateway.faces.api.models import ClientId, MetadataChange, Name, Patch, Request, Text
 from gateway.faces.api.operation import operation
+from gateway.outgoing.simulation import Simulation
 
 api = APIRouter(tags=["policies"])
 
@@ -44,6 +45,17 @@ class Files(Request):
         return [(file.path, file.text) for file in self.files]
 
 
+class Trial(Files):
+    """Documents in place of those in force with the same names, over the last `days` of a workspace's mail.
+
+    A policy that the workspace does not use yet is tried in place of its own. `most` messages are listed.
+    """
+
+    workspace: Name
+    days: Annotated[float, Field(gt=0, le=400)] = 30
+    most: Annotated[int, Field(ge=1, le=100_000)] = 1_000
+
+
 class PolicyUpdate(Patch):
     """The caller's own words for a policy; its document is applied."""
 
@@ -52,12 +64,16 @@ class PolicyUpdate(Patch):
 
 
 class MessageInQuestion(Request):
-    """A message that is not sent: `size` as in documents, such as `2 KiB`."""
+    """A message that is not sent: `size` as in documents, such as `2 KiB`.
+
+    `credential`: the app password that it would be sent with, by its key id.
+    """
 
     sender: Text | None = None
     recipients: Annotated[tuple[Text, ...], Field(max_length=1_000)] = ()
     size: Name = "2 KiB"
     stream: Name | None = None
+    credential: Name | None = None
 
 
 def _current(services: ControlServices, actor: Actor, path: Mapping[str, str]) -> PolicyView:
@@ -94,6 +110,14 @@ def plan_policies(call: Caller, body: Files) -> tuple[DocumentChange, ...]:
 def apply_policies(call: Caller, body: Files) -> tuple[DocumentChange, ...]:
     """Put documents in force, all or nothing; every account follows within a second."""
     return call.services.policies.apply_documents(call.actor, body.read())
+
+
+@operation(
+    api, "POST", "/policies/simulate", cli="policy simulate", right="read", shows=Simulation, once=False
+)
+def simulate_policies(call: Caller, body: Trial) -> Simulation:
+    """What changed documents would have made of recorded mail: refused, held, by rule, account, message."""
+    return call.parts.simulate(call.actor, body.read(), body.workspace, days=body.days, most=body.most)
 
 
 @operation(api, "GET", "/policies/{policy}", cli="policy show", shows=PolicyView)

@@ -18,6 +18,10 @@ from gateway.faces.cli.options import list_options
 from gateway.faces.cli.output import Printer, Row
 
 VERSION_COLUMNS = ("version", "updated_at", "created_by", "name")
+SIMULATED = ("policy", "since", "until", "accepted", "refused", "held", "released", "recipients", "unjudged")
+RULE_COLUMNS = ("rule", "outcome", "messages", "recipients", "accounts")
+TOTAL_COLUMNS = ("account", "refused", "held", "recipients")
+MESSAGE_COLUMNS = ("at", "outcome", "rule", "account", "recipients", "subject", "message_id")
 _PLAN_PREFIXES = ("plans/", "plan/", "plan:")
 
 path_argument = click.argument("path", type=click.Path(exists=True, path_type=Path))
@@ -113,6 +117,7 @@ def policy_versions(desk: Desk, printer: Printer, policy: str) -> None:
 @click.option("--to", "recipients", multiple=True, help="A recipient; may be repeated.")
 @click.option("--size", default="2 KiB", show_default=True)
 @click.option("--stream")
+@click.option("--credential", help="The app password it would be sent with, by its key id.")
 def policy_explain(desk: Desk, printer: Printer, account: str, **options: Any) -> None:
     """The whole decision for a message that is not sent: limits with their documents, rules, shard, reply."""
     told = desk.api.post(at("/v1/accounts/{}/explain", account), options)
@@ -120,6 +125,27 @@ def policy_explain(desk: Desk, printer: Printer, account: str, **options: Any) -
         printer.one(told)
     else:
         click.echo(explanation(told))
+
+
+@command(policy, "simulate")
+@path_argument
+@click.option("--workspace", required=True, help="Whose recorded mail is tried.")
+@click.option("--days", type=click.FloatRange(min=0, max=400, min_open=True), default=30, show_default=True)
+@click.option("--most", type=click.IntRange(1, 100_000), help="List at most so many messages.")
+def policy_simulate(desk: Desk, printer: Printer, path: Path, **options: Any) -> None:
+    """What changed documents would have made of recorded mail: what would have been refused or held."""
+    files = read_documents(path, "policy-invalid", below=("plans",))
+    found = desk.api.post("/v1/policies/simulate", {"files": files, **options})
+    if printer.as_json:
+        printer.one(found)
+        return
+    if printer.quiet:
+        printer.many([{"id": one["message_id"]} for one in found["differences"]], ())
+        return
+    printer.one({name: found[name] for name in SIMULATED})
+    printer.many(found["rules"], RULE_COLUMNS, "every message would have gone as it went")
+    printer.many(found["accounts"], TOTAL_COLUMNS, "no account is concerned")
+    printer.many(found["differences"], MESSAGE_COLUMNS, "no message is concerned")
 
 
 def _place(reference: str) -> str:
