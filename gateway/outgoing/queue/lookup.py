@@ -6,12 +6,15 @@ idle; what is younger, or was not reached yet, is found by looking at it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from gateway.outgoing.queue import tables
+from gateway.outgoing.queue.driver import ManyRows
 from gateway.system.ids import encode_message_id
 
 if TYPE_CHECKING:
@@ -20,13 +23,23 @@ if TYPE_CHECKING:
 SETTLED_SECONDS = 900.0
 """Ids are made before their commit; nobody commits a message with an id older than this."""
 
+Entry = tuple[str, str, str]
+"""A key, a message's id, its tenant's."""
+
 _CHUNK = 500
-_OWNERS = ("tenant", "workspace", "account")
+_ENTER = (
+    "INSERT INTO lookup (key, message_id, tenant_id) VALUES (:key, :message_id, :tenant_id)"
+    " ON CONFLICT DO NOTHING"
+)
+_OWNERS = ("tenant", "account")
 _ENTERED = ("id", "header_message_id", *(f"{kind}_id" for kind in _OWNERS))
 
 
 def owner_key(kind: str, owner_id: str) -> str:
-    """The hash under which the messages of a tenant, a workspace or an account are found."""
+    """The hash under which the messages of a `tenant` or an `account` are found.
+
+    Not those of a workspace: each entry costs as much as a recipient's, and its tenant's lead there, too.
+    """
     return key_of(f"{kind}:{owner_id}")
 
 
@@ -37,7 +50,7 @@ def key_of(text: str) -> str:
 
 def enter_some(connection: Connection, now: float) -> int:
     """Enter the next messages, at most some hundreds; how many. For a time when nobody waits."""
-    message, recipient, lookup = tables.message, tables.recipient, tables.lookup
+    message, recipient = tables.message, tables.recipient
     rows = connection.execute(
         sa.select(*(message.c[name] for name in _ENTERED))
         .where(message.c.id > mark(connection), message.c.id < first_id_at(now - SETTLED_SECONDS))
@@ -52,19 +65,12 @@ def enter_some(connection: Connection, now: float) -> int:
             recipient.c.message_id.between(first, last)
         )
     )
-    keys = {(key_of(row.address), row.message_id, row.tenant_id) for row in addresses}
+    keys = {(key_of(address), message_id, tenant) for message_id, tenant, address in addresses}
     keys |= {(key_of(row.header_message_id), row.id, row.tenant_id) for row in rows if row.header_message_id}
-    for kind in _OWNERS:
-        owned = ((getattr(row, f"{kind}_id"), row) for row in rows)
-        keys |= {(owner_key(kind, owner), row.id, row.tenant_id) for owner, row in owned if owner}
-    insert = f"INSERT INTO {lookup.name} (key, message_id, tenant_id) VALUES (:key, :message_id, :tenant_id)"
-    connection.execute(
-        sa.text(insert + " ON CONFLICT DO NOTHING"),
-        [
-            {"key": key, "message_id": message_id, "tenant_id": tenant}
-            for key, message_id, tenant in sorted(keys)
-        ],
-    )
+    keys |= _owned(rows)
+    many = ManyRows(sa.text(_ENTER), connection.dialect.name)
+    columns = ("key", "message_id", "tenant_id")
+    many.execute(connection, [dict(zip(columns, entry, strict=True)) for entry in sorted(keys)])
     connection.execute(
         sa.text(
             "INSERT INTO lookup_mark (id, message_id) VALUES (1, :last)"
@@ -73,6 +79,19 @@ def enter_some(connection: Connection, now: float) -> int:
         {"last": last},
     )
     return len(rows)
+
+
+def _owned(rows: Iterable[Any]) -> set[Entry]:
+    """The entries of messages under their owners, each of whom is hashed once."""
+    found: set[Entry] = set()
+    for kind in _OWNERS:
+        hashes: dict[str, str] = {}
+        owner_of = attrgetter(f"{kind}_id", "id", "tenant_id")
+        for owner, message_id, tenant in map(owner_of, rows):
+            if owner is not None:
+                key = hashes.get(owner) or hashes.setdefault(owner, owner_key(kind, owner))
+                found.add((key, message_id, tenant))
+    return found
 
 
 def find(connection: Connection, text: str, limit: int) -> list[str]:

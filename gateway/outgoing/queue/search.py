@@ -71,7 +71,6 @@ def _key(actor: Actor, wanted: MessageFilter) -> str | None:
         ("", wanted.message_id),
         ("", wanted.recipient),
         ("account", wanted.account_id),
-        ("workspace", wanted.workspace_id or actor.workspace_id),
         ("tenant", wanted.tenant_id or actor.tenant_id),
     ):
         if value is not None:

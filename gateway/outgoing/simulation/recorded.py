@@ -17,6 +17,7 @@ from gateway.outgoing.queue.lookup import first_id_at
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from gateway.control.records import WorkspaceRecord
     from gateway.system.database import Database
 
 CHUNK = 200
@@ -44,7 +45,7 @@ class RecordedMessage:
 
 
 def recorded_messages(
-    database: Database, workspace_id: str, since: float, until: float
+    database: Database, workspace: WorkspaceRecord, since: float, until: float
 ) -> Iterator[RecordedMessage]:
     """The messages of submission and API that the workspace's accounts sent. Raises DatabaseAway.
 
@@ -53,7 +54,7 @@ def recorded_messages(
     after, end = first_id_at(since), first_id_at(until)
     while True:
         with database.read() as connection:
-            rows = _rows(connection, workspace_id, after, end)
+            rows = _rows(connection, workspace, after, end)
             found = _messages(connection, rows, since)
         yield from found
         if len(rows) < CHUNK:
@@ -66,26 +67,25 @@ def address_hash(mailbox: Mailbox) -> str:
     return blake2b(mailbox.key.encode(), digest_size=16).hexdigest()
 
 
-def _rows(connection: Connection, workspace_id: str, after: str, end: str) -> list[Any]:
-    """Older ones by the look-up table, those it does not have yet by looking at them."""
+def _rows(connection: Connection, workspace: WorkspaceRecord, after: str, end: str) -> list[Any]:
+    """The next ones. In a tenant's own workspace older ones are found among the tenant's."""
     message, entry = tables.message, tables.lookup
-    mark = lookup.mark(connection)
     query = (
         sa.select(message)
-        .where(message.c.workspace_id == workspace_id, message.c.origin.in_(_JUDGED), message.c.id < end)
+        .where(message.c.workspace_id == workspace.id, message.c.origin.in_(_JUDGED), message.c.id < end)
         .order_by(message.c.id)
     )
     rows: list[Any] = []
-    if after < mark:
+    if workspace.tenant_id is not None and after < (mark := lookup.mark(connection)):
+        key = lookup.owner_key("tenant", workspace.tenant_id)
         entered = sa.select(entry.c.message_id).where(
-            entry.c.key == lookup.owner_key("workspace", workspace_id),
-            entry.c.message_id > after,
-            entry.c.message_id <= mark,
+            entry.c.key == key, entry.c.message_id > after, entry.c.message_id <= mark
         )
         rows = list(connection.execute(query.where(message.c.id.in_(entered)).limit(CHUNK)))
-    if len(rows) < CHUNK:
-        young = query.where(message.c.id > max(after, mark)).limit(CHUNK - len(rows))
-        rows += connection.execute(young)
+        if len(rows) == CHUNK:
+            return rows
+        after = mark
+    rows += connection.execute(query.where(message.c.id > after).limit(CHUNK - len(rows)))
     return rows
 
 

@@ -38,7 +38,7 @@ def simulate(
     judge, tally = Judge(world), _Tally(most)
     # Windows that were open already: what was counted in them counts, though it is not reported.
     begin = float(window_start("month", since))
-    for number, message in enumerate(recorded_messages(database, world.workspace.id, begin, until), 1):
+    for number, message in enumerate(recorded_messages(database, world.workspace, begin, until), 1):
         verdict = judge.judge(message)
         if message.row.received_at >= since:
             tally.add(message, verdict)

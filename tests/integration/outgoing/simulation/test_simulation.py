@@ -147,9 +147,6 @@ async def test_a_narrower_policy_refuses_exactly_what_live_sending_then_refuses(
     sending.policy(WIDE)
     before = await send_all(sending, mail)
     assert set(before.values()) == {"accepted"}
-    if seed == 3:
-        with sending.location.write() as connection:
-            lookup.enter_some(connection, sending.clock.now() + 100_000)
     found = replayed(sending, NARROW)
     assert found.unjudged == {}
     await send_again(sending, make_database_url, mail, found)
@@ -222,8 +219,21 @@ async def test_other_workspaces_and_tenants_are_left_alone(sending: Sending) -> 
     never = '[[rules]]\nname = "never"\ndirection = "outbound"\naction = "reject"\nall = [{ field = "size", op = "greater", value = 1 }]\n'
     found = replayed(sending, never)
     assert [one.account for one in found.accounts] == ["app@else.example"]
-    tried = simulate_policy(desk_of(sending), OPERATOR, [("new.toml", never)], "apart")
-    assert (tried.policy, [one.account for one in tried.accounts]) == ("new", ["app@acme.example"])
+    for entered in (False, True):
+        if entered:
+            with sending.location.write() as connection:
+                assert lookup.enter_some(connection, sending.clock.now() + 100_000) == 2
+            at(sending, 1)
+            await send_one(sending, sending.account.id)
+            at(sending, 60)
+        tried = simulate_policy(desk_of(sending), OPERATOR, [("new.toml", never)], "apart")
+        assert (tried.policy, [one.account for one in tried.accounts]) == ("new", ["app@acme.example"])
+        assert tried.refused == 1 + entered
+
+
+async def send_one(sending: Sending, account: str) -> None:
+    """A message that says little."""
+    await sending.sender.send(PROGRAM, account, OutgoingMessage(to=(read_address("b@x.example"),)))
 
 
 async def test_raises_hold_while_they_held(sending: Sending) -> None:

@@ -85,7 +85,7 @@ def _make_idempotency() -> None:
 
 
 def _find_by_owner() -> None:
-    """Messages are found by tenant, workspace and account too: have all of them entered again."""
+    """Messages are found by tenant and account too: have all of them entered again."""
     op.execute("DELETE FROM lookup_mark")
 
 
