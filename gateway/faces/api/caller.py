@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import pwd
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
@@ -153,5 +154,7 @@ async def _conditions(request: Request, parts: ApiParts, actor: Actor, facts: Fa
                 f"Use 1 to {_LONGEST_KEY} printable characters, such as a UUID.",
             )
         asked = f"{request.method} {request.url.path}?{request.url.query}\n".encode() + await request.body()
-        once = Once(f"{actor.kind}:{actor.id}", key, hashlib.sha256(asked).hexdigest())
+        # Not a bare hash: a request may hold a password that somebody chose.
+        mark = hmac.new(parts.services.installation.durable_key("idempotency"), asked, hashlib.sha256)
+        once = Once(f"{actor.kind}:{actor.id}", key, mark.hexdigest())
     return Conditions(checks, once) if checks or once else None

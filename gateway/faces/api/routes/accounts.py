@@ -129,26 +129,43 @@ def update_account(call: Caller, account: str, body: AccountUpdate) -> AccountVi
     return call.services.accounts.update(call.actor, account, **body.changes())
 
 
-@operation(api, "POST", "/accounts/{account}/suspend", cli="account suspend", shows=AccountView)
+@operation(
+    api, "POST", "/accounts/{account}/suspend", cli="account suspend", shows=AccountView, current=_current
+)
 def suspend_account(call: Caller, account: str, body: Reason | None = None) -> AccountView:
     """Stop an account's logins and sessions within a second; its mail stays."""
     return call.services.accounts.suspend(call.actor, account, reason=body.reason if body else None)
 
 
-@operation(api, "POST", "/accounts/{account}/resume", cli="account resume", shows=AccountView)
+@operation(
+    api, "POST", "/accounts/{account}/resume", cli="account resume", shows=AccountView, current=_current
+)
 def resume_account(call: Caller, account: str) -> AccountView:
     """Let a suspended account log in again."""
     return call.services.accounts.resume(call.actor, account)
 
 
-@operation(api, "POST", "/accounts/{account}/aliases", cli="account alias add", shows=AccountView, status=201)
+@operation(
+    api,
+    "POST",
+    "/accounts/{account}/aliases",
+    cli="account alias add",
+    shows=AccountView,
+    status=201,
+    current=_current,
+)
 def add_alias(call: Caller, account: str, body: Alias) -> AccountView:
     """Give an account one more address."""
     return call.services.accounts.add_alias(call.actor, account, body.address)
 
 
 @operation(
-    api, "DELETE", "/accounts/{account}/aliases/{address}", cli="account alias remove", shows=AccountView
+    api,
+    "DELETE",
+    "/accounts/{account}/aliases/{address}",
+    cli="account alias remove",
+    shows=AccountView,
+    current=_current,
 )
 def remove_alias(call: Caller, account: str, address: str) -> AccountView:
     """Take an address away from an account."""
@@ -165,7 +182,9 @@ def delete_account(
     )
 
 
-@operation(api, "POST", "/accounts/{account}/restore", cli="account restore", shows=AccountView)
+@operation(
+    api, "POST", "/accounts/{account}/restore", cli="account restore", shows=AccountView, current=_current
+)
 def restore_account(call: Caller, account: str) -> AccountView:
     """Have an account back that is being deleted, as it was."""
     return call.services.deletion.restore_account(call.actor, account)

@@ -114,7 +114,14 @@ def update_password(call: Caller, password: str, body: PasswordUpdate) -> Tagged
     return Tagged(_with_use(call, view)[0], view)
 
 
-@operation(api, "DELETE", "/app-passwords/{password}", cli="app-password revoke", shows=CredentialView)
+@operation(
+    api,
+    "DELETE",
+    "/app-passwords/{password}",
+    cli="app-password revoke",
+    shows=CredentialView,
+    current=_current,
+)
 def revoke_password(call: Caller, password: str) -> CredentialView:
     """Make an app password worthless within a second, for open sessions too."""
     record = call.services.credentials.revoke(call.actor, password)
@@ -128,6 +135,7 @@ def revoke_password(call: Caller, password: str) -> CredentialView:
     cli="app-password replace",
     shows=MADE,
     status=201,
+    current=_current,
 )
 def replace_password(call: Caller, password: str, body: PasswordReplace | None = None) -> dict[str, object]:
     """Make a new one on the same terms; the old one ends in the same moment."""

@@ -106,13 +106,13 @@ def update_tenant(call: Caller, tenant: str, body: TenantUpdate) -> TenantView:
     return call.services.tenants.update(call.actor, tenant, **body.changes())
 
 
-@operation(api, "POST", "/tenants/{tenant}/suspend", cli="tenant suspend", shows=TenantView)
+@operation(api, "POST", "/tenants/{tenant}/suspend", cli="tenant suspend", shows=TenantView, current=_current)
 def suspend_tenant(call: Caller, tenant: str, body: Reason | None = None) -> TenantView:
     """Stop a tenant's logins, sessions and queue within a second."""
     return call.services.tenants.suspend(call.actor, tenant, reason=body.reason if body else None)
 
 
-@operation(api, "POST", "/tenants/{tenant}/resume", cli="tenant resume", shows=TenantView)
+@operation(api, "POST", "/tenants/{tenant}/resume", cli="tenant resume", shows=TenantView, current=_current)
 def resume_tenant(call: Caller, tenant: str) -> TenantView:
     """Let a suspended tenant go on."""
     return call.services.tenants.resume(call.actor, tenant)
@@ -124,7 +124,7 @@ def preview_plan(call: Caller, tenant: str, plan: Annotated[Name, Query()]) -> P
     return call.services.tenants.preview_plan(call.actor, tenant, plan)
 
 
-@operation(api, "POST", "/tenants/{tenant}/move", cli="tenant move", shows=MoveResult)
+@operation(api, "POST", "/tenants/{tenant}/move", cli="tenant move", shows=MoveResult, current=_current)
 def move_tenant(call: Caller, tenant: str, body: TenantMove) -> MoveResult:
     """Move all accounts of a tenant into a workspace, all or none; a dry run only tells what changes."""
     return call.services.tenants.move(call.actor, tenant, **body.given())
@@ -140,7 +140,7 @@ def delete_tenant(
     )
 
 
-@operation(api, "POST", "/tenants/{tenant}/restore", cli="tenant restore", shows=TenantView)
+@operation(api, "POST", "/tenants/{tenant}/restore", cli="tenant restore", shows=TenantView, current=_current)
 def restore_tenant(call: Caller, tenant: str) -> TenantView:
     """Have a tenant back that is being deleted, as it was."""
     return call.services.deletion.restore_tenant(call.actor, tenant)
