@@ -14,6 +14,7 @@ class ControlSettings:
     `grace_seconds`: how long what is deleted can be had back. `publishes`: whether a server or a command
     takes names of the platform, so that keys of customers may be aliases into its zones.
     `trial_selectors`: how many keys wait under the trial zone for trial domains; 0: each makes its own.
+    `addresses`: those at which others reach the host, where the configuration names them.
     `dmarc_reports`, `tls_reports`: where reports go, "" for dmarc@ and tls-reports@ the host name.
     """
 
@@ -29,6 +30,7 @@ class ControlSettings:
     trial_selectors: int = 0
     dmarc_reports: str = ""
     tls_reports: str = ""
+    addresses: tuple[str, ...] = ()
 
     @property
     def dmarc_address(self) -> str:

@@ -44,8 +44,8 @@ def domain_records(
 
 
 def in_fixed_set(domain: DomainRow, settings: ControlSettings) -> bool:
-    """Whether a domain lives from records that stand under the trial zone for all its names."""
-    return domain.kind == "trial" and settings.trial_selectors > 0
+    """Whether a domain lives from what stands under the trial zone for all its names, or is that zone."""
+    return settings.trial_selectors > 0 and (domain.kind == "trial" or domain.name == settings.trial_zone)
 
 
 def ownership_record(domain: DomainRow) -> RecordView:

@@ -10,10 +10,13 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from gateway.control.domains.keyrecords import key_text
 from gateway.control.domains.model import DomainRow
+from gateway.control.domains.view import RecordView
 from gateway.control.errors import Conflict
 from gateway.control.installation.vault import Vault
-from gateway.control.keys.model import KeyRow
+from gateway.control.keys.material import record_name
+from gateway.control.keys.model import KeyRow, published_keys
 from gateway.control.keys.sealing import key_place
 from gateway.control.transaction import ControlChange
 
@@ -48,3 +51,12 @@ def pool_size(session: Session, zone: str) -> int:
     """How many keys there are under the trial zone, those of trial domains included."""
     statement = sa.select(sa.func.count()).where(KeyRow.domain == zone, KeyRow.state != "destroyed")
     return session.scalar(statement) or 0
+
+
+def pool_records(session: Session, zone: str) -> list[RecordView]:
+    """The records of the keys under the trial zone, those of trial domains included."""
+    keys = session.scalars(published_keys().where(KeyRow.domain == zone).order_by(KeyRow.id))
+    return [
+        RecordView(record_name(key.selector, zone), "TXT", key_text(key), "dkim", publisher="platform")
+        for key in keys
+    ]

@@ -78,6 +78,34 @@ class KeyService:
             change.result = {"items": [payload(view) for view in views], "next_cursor": None}
             return views
 
+    def succeed(self, actor: Actor, key_id: str) -> KeyView:
+        """Make a successor for one active key. Raises NotFound, Conflict (it signs no more, no selector)."""
+        with self._writes.view() as session:
+            key = find_key(session, actor, key_id)
+            domain = session.get_one(DomainRow, key.domain_id)
+            kind, pooled = (check_kind(key.algorithm, key.bits), key.bits), self._is_pooled(domain)
+        material = None if pooled else self._make_key(*kind)
+        with self._writes.change(actor) as change:
+            key = find_key(change.session, actor, key_id)
+            if key.state != "active" or _next_of(change.session, key) is not None:
+                raise Conflict("has-successor", f"{key_name(key)} is followed already.", "Nothing is to do.")
+            domain = change.session.get_one(DomainRow, key.domain_id)
+            return self._introduce(change, domain, material, "dkim-key.rotate", None)
+
+    def withdraw(self, change: ControlChange, key: KeyRow) -> None:
+        """Take a key's record back: nothing that it signed is on its way any more."""
+        before = key_view(key)
+        key.withdrawn_at = change.now
+        _audited(change, "dkim-key.withdraw", before, key)
+
+    def destroy(self, change: ControlChange, key: KeyRow) -> None:
+        """Overwrite a key's private half: nobody ever signs with it again."""
+        before = key_view(key)
+        key.sealed, key.state = b"", "destroyed"
+        key.withdrawn_at = key.withdrawn_at or change.now
+        key.ended_at = change.now
+        _audited(change, "dkim-key.destroy", before, key)
+
     def activate(self, actor: Actor, reference: str) -> KeyView:
         """Sign with a pending key from now on: the caller says that its record is published."""
         with self._writes.change(actor) as change:

@@ -1,0 +1,134 @@
+"""Publishing by a program of the operator's, for DNS providers with a way of their own.
+
+It is given on its standard input
+
+    {"changes": [{"action": "put", "name": "…", "type": "TXT", "ttl": 300, "values": ["…"]},
+                 {"action": "withdraw", "name": "…", "type": "TXT", "values": ["…"]}]}
+
+and is to bring about all of it: `put` replaces what stands at a name and type. Status 0 says that all is
+done; any other, or no end within the timeout, that all is to be tried again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from gateway.control.domains.publishing.channel import Seen
+from gateway.control.domains.publishing.resolving import ResolverLook
+from gateway.control.domains.publishing.values import PLATFORM, Change, Outcome, RecordKey, foreign_words
+
+_AT_ONCE = 500
+_KEPT_VARIABLES = ("PATH", "HOME", "LANG", "TZ", "SSL_CERT_FILE")
+_LONGEST_REMARK = 300
+
+
+class CommandChannel:
+    """A Channel: the operator's program, which runs as the gateway's user, with little of its environment."""
+
+    is_automatic = True
+
+    def __init__(self, command: Path, timeout: float, ttl: int, look: ResolverLook) -> None:
+        """`timeout` and `ttl` in seconds."""
+        self._command = command
+        self._timeout = timeout
+        self._ttl = ttl
+        self._look = look
+
+    def apply(self, changes: Sequence[Change]) -> list[Outcome]:
+        """See Channel."""
+        foreign = self._foreign(changes)
+        ordered = sorted(changes, key=lambda one: one.after is not None)
+        ours = [change for change in ordered if change.key not in foreign]
+        refused = [Outcome(one, foreign[one.key]) for one in ordered if one.key in foreign]
+        return [*refused, *(outcome for part in _parts(ours) for outcome in self._apply(part))]
+
+    def look(self, keys: Collection[RecordKey]) -> Seen:
+        """See Channel: what the resolver says."""
+        return self._look(keys)
+
+    def everything(self) -> Seen | None:
+        """See Channel."""
+        return None
+
+    def _foreign(self, changes: Sequence[Change]) -> dict[RecordKey, str]:
+        """What somebody else may have put at names that are not the gateway's alone, and why it stays."""
+        shared = {one.key: one for one in changes if one.owner == PLATFORM and one.before is None}
+        found = {key: values for key, values in self._look(list(shared)).items() if values is not None}
+        return {
+            key: foreign_words(key, values)
+            for key, values in found.items()
+            if values != shared[key].after and values not in shared[key].ours
+        }
+
+    def _apply(self, changes: Sequence[Change]) -> list[Outcome]:
+        document = {"changes": [self._written(change) for change in changes]}
+        error = self._run(json.dumps(document).encode())
+        return [Outcome(change, error) for change in changes]
+
+    def _written(self, change: Change) -> dict[str, Any]:
+        written: dict[str, Any] = {"action": change.action, "name": change.key.name, "type": change.key.type}
+        if change.after is not None:
+            return {**written, "ttl": self._ttl, "values": list(change.after)}
+        return {**written, "values": list(change.before or ())}
+
+    def _run(self, document: bytes) -> str | None:
+        """None if all is done, else what to tell the operator."""
+        environ = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
+        try:
+            process = subprocess.Popen(
+                [str(self._command)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                env=environ,
+                start_new_session=True,
+            )
+        except OSError as error:
+            return f"{self._command} cannot be run: {error.strerror}"
+        try:
+            _, remarks = process.communicate(document, self._timeout)
+        except subprocess.TimeoutExpired:
+            # Its children too: whoever holds the pipe open would be waited for.
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            return f"{self._command} did not end within {self._timeout:g} s"
+        if process.returncode == 0:
+            return None
+        return f"{self._command} ended with status {process.returncode}{_remark(remarks)}"
+
+
+class ByHand:
+    """A Channel where a person publishes: nothing is changed, only looked at."""
+
+    is_automatic = False
+
+    def __init__(self, look: ResolverLook) -> None:
+        self._look = look
+
+    def apply(self, changes: Sequence[Change]) -> list[Outcome]:
+        """See Channel: what nobody ever published is taken back already."""
+        return [Outcome(change) for change in changes if change.after is None and change.before is None]
+
+    def look(self, keys: Collection[RecordKey]) -> Seen:
+        """See Channel: what the resolver says."""
+        return self._look(keys)
+
+    def everything(self) -> Seen | None:
+        """See Channel."""
+        return None
+
+
+def _remark(remarks: bytes) -> str:
+    lines = remarks.decode("utf-8", "replace").strip().splitlines()
+    last = "".join(c if c.isprintable() else "?" for c in lines[-1]) if lines else ""
+    return f": {last[:_LONGEST_REMARK]}" if last else ""
+
+
+def _parts(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
+    return (changes[start : start + _AT_ONCE] for start in range(0, len(changes), _AT_ONCE))
