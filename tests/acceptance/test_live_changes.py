@@ -3,6 +3,7 @@
 import smtplib
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -40,6 +41,7 @@ CHANGES: dict[str, Callable[[Gateway, str, str], object]] = {
     "password revoked": lambda g, address, key: g.cli("app-password", "revoke", key),
     "switch off": lambda g, address, key: g.cli("account", "update", address, "--no-smtp"),
     "account suspended": lambda g, address, key: g.cli("account", "update", address, "--suspend"),
+    "account deleted": lambda g, address, key: g.cli("account", "delete", address, "--yes"),
 }
 
 
@@ -81,6 +83,32 @@ def test_a_changed_policy_bites_an_open_session(gateway: Gateway, tmp_path) -> N
                 assert refusal.smtp_code == 552
                 break
             assert time.monotonic() - began < LIMIT_SECONDS
+
+
+def test_a_raised_limit_lets_an_open_session_go_on(gateway: Gateway, tmp_path) -> None:
+    document = tmp_path / "one-a-day.toml"
+    document.write_text('extends = "default"\n[limits.account]\nmessages_per_day = 1\n')
+    gateway.cli("policy", "apply", str(document))
+    gateway.cli("workspace", "create", "one", "--tenant", gateway.tenant_id, "--policy", "one-a-day")
+    address, password, _ = make_account(gateway, "live-raise")
+    gateway.cli("account", "update", address, "--workspace", "one")
+    until = datetime.now(UTC) + timedelta(hours=1)
+    with gateway.smtp(address, password) as client:
+        submit(client, plain_message(address), ("x@example.org",), address)
+        with pytest.raises(smtplib.SMTPResponseException) as refused:
+            submit(client, plain_message(address), ("x@example.org",), address)
+        assert refused.value.smtp_code == 452
+        gateway.cli("limit", "raise", address, "daily=2", "--until", until.isoformat(), "--reason", "launch")
+        began = time.monotonic()
+        while True:
+            try:
+                submit(client, plain_message(address), ("x@example.org",), address)
+                break
+            except smtplib.SMTPResponseException as refusal:
+                assert refusal.smtp_code == 452
+                assert time.monotonic() - began < LIMIT_SECONDS
+        with pytest.raises(smtplib.SMTPResponseException, match="daily limit of 2 messages"):
+            submit(client, plain_message(address), ("x@example.org",), address)
 
 
 def test_a_suspended_tenant_and_its_return(gateway: Gateway) -> None:
