@@ -23,7 +23,6 @@ def main() -> None:
         quickstart=_quickstart,
         check=_check,
         upgrade=_upgrade,
-        status=_status,
         app=_app,
     )
     build(program)(prog_name="gatepost")
@@ -46,12 +45,6 @@ def _upgrade(config: Config) -> list[dict[str, Any]]:
 
     configure(level="warning", process="cli")
     return upgrade_all(config)
-
-
-def _status(desk: Any) -> dict[str, Any]:
-    from gateway.app.status import status_of
-
-    return status_of(desk.opened, desk.actor)
 
 
 def _app(installation: Opened) -> Any:

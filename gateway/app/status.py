@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gateway import __version__
+from gateway.faces.api.parts import Status
 
 if TYPE_CHECKING:
     from gateway.app.desk import OpenedDesk
     from gateway.control.records import Actor
 
 
-def status_of(desk: OpenedDesk, actor: Actor) -> dict[str, Any]:
+def status_of(desk: OpenedDesk, actor: Actor) -> Status:
     """How much there is of everything that the caller may see, and the queue by state."""
-    counts: dict[str, int] = {}
-    for row in desk.queue.list("live", tenant_id=actor.tenant_id, limit=100_000):
-        counts[row.state] = counts.get(row.state, 0) + 1
-    return {
-        "version": __version__,
-        "tenants": len(desk.services.tenants.list(actor)),
-        "domains": len(desk.services.domains.list(actor)),
-        "shards": len(desk.services.shards.list(actor)),
-        "queue": counts,
-    }
+    counts = desk.services.overview.counts(actor)
+    return Status(
+        version=__version__,
+        tenants=counts.tenants,
+        workspaces=counts.workspaces,
+        accounts=counts.accounts,
+        domains=counts.domains,
+        shards=counts.shards,
+        queue=desk.queue.pages.counts(actor),
+    )

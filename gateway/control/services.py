@@ -23,6 +23,7 @@ from gateway.control.installation.vault import Vault
 from gateway.control.keys.material import KeyMaker, make_key
 from gateway.control.keys.service import KeyService
 from gateway.control.lists.service import ListService
+from gateway.control.overview import Overview
 from gateway.control.plans.service import PlanService
 from gateway.control.policies.checks import require_within_plan
 from gateway.control.policies.memory import PolicyMemory
@@ -64,6 +65,7 @@ class ControlServices:
     webhooks: WebhookService
     audit: AuditService
     history: AuditHistory
+    overview: Overview
     master_key: MasterKeyService
     settings: ControlSettings
     api_keys: ApiKeyService
@@ -156,6 +158,7 @@ class _Builder:
             webhooks=WebhookService(writes, vault, allow_private=settings.private_webhooks),
             audit=AuditService(writes, self.installation.durable_key("audit")),
             history=AuditHistory(writes),
+            overview=Overview(writes),
             master_key=MasterKeyService(writes, self.master_key),
             settings=settings,
             api_keys=ApiKeyService(writes),

@@ -8,31 +8,32 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from gateway.control.records import Actor
-from gateway.control.services import ControlServices
+from gateway.app.api import api_parts
+from gateway.app.desk import OpenedDesk
+from gateway.app.sending import sending_alone
 from gateway.faces.api.application import build_app
-from gateway.faces.api.explained import Explained
 from gateway.faces.api.parts import ApiParts
 from gateway.faces.api.rates import Rates
-from gateway.outgoing.queue import QueueLocation, QueueService
-from gateway.outgoing.queue.audit import LocationAudit
-from gateway.outgoing.webhooks.service import DeliveryService
-from gateway.system.blobs import open_blobs
-from gateway.system.database import Database
-from tests.support.control import OPERATOR
+from gateway.outgoing.queue import NewMessage
+from tests.integration.outgoing.queue.parts import new_message, new_recipient, running_store
+from tests.support.control import OPERATOR, SETTINGS, TickingClock
+from tests.support.installation import Installation, open_installation
 
 
 class ApiWorld:
     """The application and its services. `call` is made by the operator unless a key is given."""
 
-    def __init__(self, parts: ApiParts) -> None:
+    def __init__(self, parts: ApiParts, installation: Installation) -> None:
         self.parts = parts
+        self.installation = installation
         self.services = parts.services
         self.app = build_app(parts)
         self.operator_key = self.key()
@@ -42,6 +43,27 @@ class ApiWorld:
         """A fresh API key."""
         everything = ("read", "write", "send", "support")
         return self.services.api_keys.create(OPERATOR, "test", rights=rights or everything, **limits)[1]
+
+    def mail(self, account: str, *recipients: str, **changes: Any) -> str:
+        """Put a message of an account (its address or id) into the queue; the message's id."""
+        view = self.services.accounts.show(OPERATOR, account)
+        shard = self.services.shards.list(OPERATOR, tenant=view.tenant_id)[0]
+        message = new_message(
+            *(new_recipient(one, shard_id=shard.id) for one in recipients or ("b@example.net",)),
+            clock=self.parts.clock,
+            tenant_id=view.tenant_id,
+            account_id=view.id,
+            workspace_id=view.workspace_id,
+            environment=view.environment,
+            **changes,
+        )
+        asyncio.run(self._store(message))
+        return message.id
+
+    async def _store(self, message: NewMessage) -> None:
+        made = self.installation
+        async with running_store(made.location, made.folder / "blobs", clock=made.clock) as store:
+            await store.add(message)
 
     def call(
         self,
@@ -86,47 +108,14 @@ class ApiWorld:
         return reply.status_code, document["code"]
 
 
-def explained(services: ControlServices, actor: Actor, account: str) -> Explained:
-    """An explanation that knows nothing but whose it is."""
-    found = services.accounts.show(actor, account)
-    words = dict.fromkeys(("tenant", "plan", "environment", "location", "policy", "rule", "stream"), "-")
-    nothing: dict[str, Any] = dict.fromkeys(("values", "steps", "charges", "ways", "selectors"), ())
-    return Explained(
-        account=found.address,
-        credential=None,
-        workspace=found.workspace,
-        policy_version=1,
-        reply="250 2.0.0 queued as <ID>",
-        **words,
-        **nothing,
-    )
-
-
-def _not_here(*_: Any, **__: Any) -> Any:
-    raise NotImplementedError("this world has no queue that is written to")
-
-
 @pytest.fixture
-def api(control_services: ControlServices, location_url: str, tmp_path: Path) -> Iterator[ApiWorld]:
+def api(control_url: str, location_url: str, tmp_path: Path) -> Iterator[ApiWorld]:
     """The API over fresh databases."""
-    writes = control_services.writes
-    with Database.open(location_url, purpose="default") as location:
-        locations = {"default": QueueLocation(location, open_blobs(str(tmp_path / "blobs")))}
-        queue = QueueService(locations, writes.clock, writes.ids, b"k" * 32)
-        yield ApiWorld(
-            ApiParts(
-                services=control_services,
-                queue=queue,
-                clock=writes.clock,
-                ids=writes.ids,
-                rates=Rates(writes.clock, 1_000_000.0, 1_000_000),
-                note_use=lambda _, __: None,
-                explain=lambda actor, account, **_: explained(control_services, actor, account),
-                status=lambda _: {},
-                send=_not_here,
-                simulate=_not_here,
-                deliveries=DeliveryService(
-                    location, control_services.webhooks, LocationAudit(writes.ids, b"k" * 32), writes.clock
-                ),
-            )
+    with ExitStack() as stack:
+        made: Installation = open_installation(
+            stack, tmp_path, control_url, location_url, Installation, clock=TickingClock(), settings=SETTINGS
         )
+        desk = OpenedDesk.over(made.ground)
+        desk.services = made.services
+        parts = api_parts(desk, lambda _, __: None, sending_alone(made.ground))
+        yield ApiWorld(replace(parts, rates=Rates(made.clock, 1_000_000.0, 1_000_000)), made)

@@ -104,8 +104,18 @@ class Sending(Installation):
         self.woken += 1
 
 
-def _opened(stack: ExitStack, folder: Path, control_url: str, location_url: str, kind: type[Any]) -> Any:
-    clock = ManualClock(NOW)
+def open_installation(
+    stack: ExitStack,
+    folder: Path,
+    control_url: str,
+    location_url: str,
+    kind: type[Any],
+    *,
+    clock: ManualClock | None = None,
+    settings: ControlSettings | None = None,
+) -> Any:
+    """An installation over fresh databases, bootstrapped; closed with `stack`."""
+    clock = clock or ManualClock(NOW)
     master_key = MasterKey.create(folder / "master.key")
     file = folder / "gatepost.toml"
     file.touch(mode=0o600)
@@ -114,8 +124,10 @@ def _opened(stack: ExitStack, folder: Path, control_url: str, location_url: str,
     location = stack.enter_context(Database.open(location_url, purpose="default"))
     config = load(file, {})
     ids = IdSource(clock)
-    settings = ControlSettings(config.hostname, config.trial_zone, "capture:", frozenset({"default"}))
-    services = ControlServices.open(control, master_key, settings, clock, ids, make_key=cached_key)
+    known = settings or ControlSettings(
+        config.hostname, config.trial_zone, "capture:", frozenset({"default"})
+    )
+    services = ControlServices.open(control, master_key, known, clock, ids, make_key=cached_key)
     services.bootstrap()
     secrets = Secrets.open(control, master_key, clock)
     ground = Ground(config, clock, ids, control, {"default": location}, master_key, secrets)
@@ -141,7 +153,7 @@ def add_account(installation: Installation, address: str, tenant: str, **options
 def installation(control_url: str, location_url: str, tmp_path: Path) -> Iterator[Installation]:
     """An installation with one account."""
     with ExitStack() as stack:
-        made: Installation = _opened(stack, tmp_path, control_url, location_url, Installation)
+        made: Installation = open_installation(stack, tmp_path, control_url, location_url, Installation)
         made.account = add_account(made, "app@acme.example", "acme", display_name="Acme App")
         yield made
 
@@ -150,7 +162,7 @@ def installation(control_url: str, location_url: str, tmp_path: Path) -> Iterato
 async def sending(control_url: str, location_url: str, tmp_path: Path) -> AsyncIterator[Sending]:
     """An installation with one account, and a sender."""
     with ExitStack() as stack:
-        made: Sending = _opened(stack, tmp_path, control_url, location_url, Sending)
+        made: Sending = open_installation(stack, tmp_path, control_url, location_url, Sending)
         made.account = add_account(made, "app@acme.example", "acme", display_name="Acme App")
         async with AsyncExitStack() as running:
             made.stores = await open_stores(made.ground, "test-1", running)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import Query, Request
 
+from gateway.control.errors import Invalid
 from gateway.control.paging import LONGEST_PAGE, PageQuery
 
 METADATA_PREFIX = "metadata."
@@ -18,27 +19,29 @@ _LONGEST = 1_000
 def paging(*filters: str, sorts: tuple[str, ...] = ("created_at",)) -> Callable[..., PageQuery]:
     """A dependency that reads a PageQuery; `filters` and `sorts` as the service's listing names them.
 
-    Where rows have metadata, `metadata.KEY=VALUE` filters too.
+    Where rows have metadata, `metadata.KEY=VALUE` filters too. No `sorts`: the list has one order, and its
+    rows no metadata.
     """
 
     def read(**given: Any) -> PageQuery:
         request: Request = given["request"]
         chosen = {name: given[_word(name)] for name in filters if given[_word(name)] is not None}
-        chosen |= {
+        pairs = {
             name: value for name, value in request.query_params.items() if name.startswith(METADATA_PREFIX)
         }
-        return PageQuery(given["limit"], given["cursor"], given["sort"], chosen)
+        if pairs and not sorts:
+            raise Invalid("bad-parameter", "These have no metadata to filter by.", "Leave it out.")
+        return PageQuery(given["limit"], given["cursor"], given.get("sort"), chosen | pairs)
 
-    orders = "|".join(sorts)
     parameters: dict[str, Any] = {
         "request": (Request, inspect.Parameter.empty),
         "limit": (Annotated[int, Query(ge=1, le=LONGEST_PAGE, description="Rows of a page.")], 100),
         "cursor": (_text(description="`next_cursor` of the page before."), None),
-        "sort": (
-            _text(pattern=f"^-?({orders})$", description="A field; with `-` before it, descending."),
-            None,
-        ),
     }
+    if sorts:
+        order = f"^-?({'|'.join(sorts)})$"
+        described = _text(pattern=order, description="A field; with `-` before it, descending.")
+        parameters["sort"] = (described, None)
     for name in filters:
         parameters[_word(name)] = (_text(alias=name, description=f"Only those with this {name}."), None)
     read.__signature__ = inspect.Signature(  # type: ignore[attr-defined]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gateway.control.apikeys.service import KnownKey
+    from gateway.control.records import Actor
     from gateway.control.services import ControlServices
     from gateway.faces.api.explained import Explained
     from gateway.faces.api.rates import Rates
@@ -17,6 +18,19 @@ if TYPE_CHECKING:
     from gateway.outgoing.webhooks.service import DeliveryService
     from gateway.system.clock import Clock
     from gateway.system.ids import IdSource
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The installation at a glance, as far as the caller may see it; `queue`: recipients by state."""
+
+    version: str
+    tenants: int
+    workspaces: int
+    accounts: int
+    domains: int
+    shards: int
+    queue: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +44,7 @@ class ApiParts:
     rates: Rates
     note_use: Callable[[KnownKey, str], None]
     explain: Callable[..., Explained]
-    status: Callable[..., Any]
+    status: Callable[[Actor], Status]
     send: Send
     simulate: Callable[..., Simulation]
     deliveries: DeliveryService

@@ -57,7 +57,6 @@ class Program:
     quickstart: Callable[[Path, int, bool], int]
     check: Callable[[Path], int]
     upgrade: Callable[[Config], list[dict[str, Any]]]
-    status: Callable[..., Any]
     app: Callable[[Opened], Callable[..., Any]]
 
 
@@ -118,8 +117,17 @@ class Desk:
             self._api = ApiClient(self._transport())
         return self._api
 
+    @property
+    def is_far(self) -> bool:
+        """Whether commands go to a URL, not to an installation of this machine."""
+        return bool(self._url)
+
+    @property
+    def _url(self) -> str | None:
+        return self.url or (self.environ.get(URL_VARIABLE) if self.config_option is None else None)
+
     def _transport(self) -> Transport:
-        url = self.url or (self.environ.get(URL_VARIABLE) if self.config_option is None else None)
+        url = self._url
         if url:
             key = self.key or self.environ.get(KEY_VARIABLE)
             if not key:

@@ -102,6 +102,13 @@ class MessagePages:
 
         return _page("refused", rows, query.limit, reached)
 
+    def counts(self, actor: Actor) -> dict[str, int]:
+        """How many recipients are in each live state."""
+        sums: dict[str, int] = {}
+        for state, count in self._gather(lambda c, _: list(reading.live_counts(c, actor).items())):
+            sums[state] = sums.get(state, 0) + count
+        return sums
+
     def _gather(self, read: Callable[[Connection, str], Sequence[T]]) -> list[T]:
         found: list[T] = []
         for name, database in self._locations.items():

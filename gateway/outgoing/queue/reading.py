@@ -85,11 +85,16 @@ def queue_rows(
     return [queue_row(row, row.account_id, row.reverse_path, location) for row in connection.execute(query)]
 
 
-def live_counts(connection: Connection) -> dict[str, int]:
-    """How many recipients are in each live state; a state that nobody is in has 0."""
-    state = tables.recipient.c.state
-    found = connection.execute(sa.select(state, sa.func.count()).where(sa.text(IS_LIVE)).group_by(state))
-    return {name.value: 0 for name in LIVE} | {row[0]: row[1] for row in found}
+def live_counts(connection: Connection, actor: Actor | None = None) -> dict[str, int]:
+    """How many recipients are in each live state, of those a caller may see; nobody in it: 0."""
+    recipient, message = tables.recipient, tables.message
+    query = sa.select(recipient.c.state, sa.func.count()).group_by(recipient.c.state)
+    query = query.where(sa.text(IS_LIVE.replace("state", "recipient.state")))
+    if actor is not None and not actor.spans_tenant:
+        query = query.join(message, message.c.id == recipient.c.message_id).where(own(actor, message))
+    elif actor is not None:
+        query = query.where(own(actor, recipient))
+    return {name.value: 0 for name in LIVE} | {row[0]: row[1] for row in connection.execute(query)}
 
 
 def queue_row(row: Any, account_id: str | None, sender: str, location: str) -> QueueRow:

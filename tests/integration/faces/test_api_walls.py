@@ -71,6 +71,7 @@ def tenant(api: ApiWorld, name: str) -> Tenant:
         "limit": limit.id,
         "list_name": listed.id,
         "target": account.id,
+        "message": api.mail(account.id),
     }
     return Tenant(things, secret)
 

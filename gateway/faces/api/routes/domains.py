@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 
 from gateway.control.domains.view import DomainCheck, DomainView, RecordView
 from gateway.control.paging import Page, PageQuery
@@ -124,3 +124,17 @@ def verify_domain(call: Caller, domain: str) -> DomainCheck:
 def mark_domain_verified(call: Caller, domain: str, body: Voucher) -> DomainView:
     """Make a domain usable on the operator's word."""
     return call.services.domains.mark_verified(call.actor, domain, reason=body.reason)
+
+
+@operation(api, "DELETE", "/domains/{domain}", cli="domain delete", shows=DomainView, current=_current)
+def delete_domain(
+    call: Caller, domain: str, grace_seconds: Annotated[int | None, Query(ge=0)] = None
+) -> DomainView:
+    """Send nothing more with a domain that nothing depends on; it is released after its time of grace."""
+    return call.services.deletion.delete_domain(call.actor, domain, grace_seconds=grace_seconds)
+
+
+@operation(api, "POST", "/domains/{domain}/restore", cli="domain restore", shows=DomainView, current=_current)
+def restore_domain(call: Caller, domain: str) -> DomainView:
+    """Have a domain back that is in its time of grace."""
+    return call.services.deletion.restore_domain(call.actor, domain)

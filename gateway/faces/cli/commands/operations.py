@@ -21,7 +21,6 @@ def add_to(root: click.Group) -> None:
         root.add_command(group)
     for one in (serve, quickstart, check):
         root.add_command(one)
-    command(root, "status")(status)
     command(root, "version")(version)
 
 
@@ -94,11 +93,6 @@ def master_key_create(desk: Desk, printer: Printer, file: Path) -> None:  # noqa
 def master_key_rotate(desk: Desk, printer: Printer) -> None:
     """Seal everything under a new key; the file keeps the old one until all of it is done."""
     printer.one(plain(desk.services.master_key.rotate(desk.actor)))
-
-
-def status(desk: Desk, printer: Printer) -> None:
-    """The installation at a glance: revision, tenants, accounts, and the queue by state."""
-    printer.one({"version": __version__, "config": str(desk.config_path), **desk.program.status(desk)})
 
 
 def version(desk: Desk, printer: Printer) -> None:  # noqa: ARG001 - every command has a desk

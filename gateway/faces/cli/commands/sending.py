@@ -133,6 +133,23 @@ def domain_mark_verified(desk: Desk, printer: Printer, domain: str, reason: str)
     printer.one(desk.api.post(at("/v1/domains/{}/mark-verified", domain), {"reason": reason}))
 
 
+@command(domain, "delete")
+@click.argument("domain")
+@click.option("--grace-seconds", type=click.IntRange(0), help="Instead of the configured time of grace.")
+@yes_option
+def domain_delete(desk: Desk, printer: Printer, domain: str, grace_seconds: int | None, yes: bool) -> None:
+    """Send nothing more with a domain; it is released after its time of grace."""
+    confirm(f"Delete the domain {domain}?", yes)
+    printer.one(desk.api.delete(at("/v1/domains/{}", domain), grace_seconds=grace_seconds))
+
+
+@command(domain, "restore")
+@click.argument("domain")
+def domain_restore(desk: Desk, printer: Printer, domain: str) -> None:
+    """Have a domain back that is in its time of grace."""
+    printer.one(desk.api.post(at("/v1/domains/{}/restore", domain)))
+
+
 def bind_line(row: dict[str, Any]) -> str:
     """A record as a zone file has it; long texts are split into strings of 255 octets."""
     value = row["value"]
