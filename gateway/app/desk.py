@@ -68,6 +68,7 @@ def control_services(ground: Ground, make_key: KeyMaker = make_key) -> ControlSe
         default_location=config.default_location,
         may_leave=bool(config.relay.allowed_recipients),
         private_webhooks=config.webhooks.allow_private,
+        grace_seconds=config.control.grace_seconds,
         publishes=config.publishing.is_automatic,
         trial_selectors=config.trial_selectors,
         dmarc_reports=config.publishing.dmarc_reports or "",

@@ -73,6 +73,7 @@ SECTIONS: Mapping[str, tuple[Key, ...]] = {
     "control": (
         Key("url", values.database_url(), needs_restart=True),
         Key("migrate", values.choice("auto", "manual"), "auto", needs_restart=True),
+        Key("grace", values.duration(0.0, 90 * 86_400.0), 7 * 86_400.0, "grace_seconds", True),
     ),
     "master_key": (Key("file", values.path(), needs_restart=True),),
     "trial": (

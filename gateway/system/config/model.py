@@ -60,10 +60,14 @@ class TlsFiles:
 
 @dataclass(frozen=True, slots=True)
 class ControlDatabase:
-    """The control database; `migrate` is "auto" (`serve` upgrades an older schema) or "manual"."""
+    """The control database; `migrate` is "auto" (`serve` upgrades an older schema) or "manual".
+
+    `grace_seconds`: how long what is deleted can be had back.
+    """
 
     url: str = field(repr=False)
     migrate: str = "auto"
+    grace_seconds: float = 7 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
