@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT_BASE ?= 2500
 
-.PHONY: setup run test peers bench chaos lint
+.PHONY: setup run test peers bench chaos lint openapi
 
 setup: $(VENV)/.done
 
@@ -34,3 +34,6 @@ bench: setup
 
 chaos: setup
 	$(BIN)/python -m tests.chaos
+
+openapi: setup
+	$(BIN)/python -m tests.support.openapi

@@ -10,6 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from gateway import __version__
 from gateway.faces.api.envelope import Envelope
 from gateway.faces.api.models import Problem
+from gateway.faces.api.operation import PROBLEM_CONTENT
 from gateway.faces.api.parts import ApiParts
 from gateway.faces.api.problems import add_handlers
 from gateway.faces.api.routes import ROOMS
@@ -40,6 +41,17 @@ def schema(app: FastAPI) -> dict[str, Any]:
         parts = document.setdefault("components", {})
         parts.setdefault("schemas", {})["Problem"] = Problem.model_json_schema()
         parts["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+        parts["responses"] = {"Refused": {"description": "Refused", "content": PROBLEM_CONTENT}}
+        _share_refusals(document)
         document["security"] = [{"key": []}]
         app.openapi_schema = document
     return app.openapi_schema
+
+
+def _share_refusals(document: dict[str, Any]) -> None:
+    """Say once what all refusals look like: written out they are most of the document."""
+    for path in document["paths"].values():
+        for operation in path.values():
+            for status, response in operation["responses"].items():
+                if response.get("content") == PROBLEM_CONTENT:
+                    operation["responses"][status] = {"$ref": "#/components/responses/Refused"}

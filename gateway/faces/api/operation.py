@@ -31,6 +31,8 @@ Handler = TypeVar("Handler", bound=Callable[..., Any])
 Current = Callable[["ControlServices", "Actor", Mapping[str, str]], Any]
 """Shows a resource inside a transaction, by the path's parameters: what `If-Match` is compared with."""
 
+PROBLEM_CONTENT = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+"""Of every refusal, in the description."""
 _ERRORS = (400, 401, 403, 404, 405, 409, 412, 413, 415, 422, 429, 500, 503)
 
 
@@ -122,9 +124,8 @@ def _response(result: Any, status: int) -> Response:
 def _responses(
     shows: type | None, many: bool, status: int, media: str | None
 ) -> dict[int | str, dict[str, Any]]:
-    problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     described: dict[int | str, dict[str, Any]] = {
-        code: {"description": "Refused", "content": problem} for code in _ERRORS
+        code: {"description": "Refused", "content": PROBLEM_CONTENT} for code in _ERRORS
     }
     if shows is not None:
         is_model = issubclass(shows, BaseModel)
