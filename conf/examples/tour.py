@@ -107,22 +107,22 @@ def wanted(number: int) -> dict[str, Any]:
     }
 
 
-def put_policy(api: Api, size: str) -> float:
-    """Put the tour's policy in force with this limit; when that was asked for."""
+def declared(size: str) -> dict[str, Any]:
+    """What is to be there, as files: a policy with this limit, and a shared workspace under it."""
+    workspace = f'[[workspaces]]\nname = "{WORKSPACE}"\npolicy = "{POLICY}"\n'
+    texts = {f"policies/{POLICY}.toml": DOCUMENT.format(size=size), "platform.toml": workspace}
+    return {"files": [{"path": path, "text": text} for path, text in texts.items()]}
+
+
+def apply(api: Api, size: str) -> float:
+    """Make it so; when that was asked for."""
     asked_at = time.monotonic()
-    api.call("POST", "/policies/apply", documents(size))
+    api.call("POST", "/declarations/apply", declared(size))
     return asked_at
-
-
-def documents(size: str) -> dict[str, Any]:
-    """The tour's policy as files."""
-    return {"files": [{"path": f"{POLICY}.toml", "text": DOCUMENT.format(size=size)}]}
 
 
 def move(api: Api, accounts: list[dict[str, Any]]) -> float:
     """Move all accounts into the tour's workspace, 500 a call; when the first call was made."""
-    if not api.call("GET", f"/workspaces?name={WORKSPACE}")["items"]:
-        api.call("POST", "/workspaces", {"name": WORKSPACE, "policy": POLICY})
     asked_at = time.monotonic()
     for start in range(0, len(accounts), AT_ONCE):
         grants = [account["grant_id"] for account in accounts[start : start + AT_ONCE]]
@@ -165,18 +165,17 @@ def walk(api: Api, state: dict[str, Any], count: int) -> None:
     with sessions(api, state, accounts[:2]) as ((first, password), (second, _)):
         say(f"{first.address} sends: {first.send()}")
 
-        put_policy(api, "1 MiB")
+        apply(api, "1 MiB")
         asked_at = move(api, accounts)
         say(f"moved {len(accounts)} accounts into a workspace that takes 1 MiB a message")
         await_reply(first.try_large, ("552",), asked_at)
 
-        asked_at = put_policy(api, "4 MiB")
+        asked_at = apply(api, "4 MiB")
         say("changed its policy to 4 MiB")
         await_reply(first.try_large, ("250",), asked_at)
 
-        planned = api.call("POST", "/policies/plan", documents("4 MiB"))["items"]
-        changes = [one for one in planned if one["change"] != "unchanged"]
-        say(f"a plan after that says: {changes or 'no changes'}")
+        planned = api.call("POST", "/declarations/plan", declared("4 MiB"))["changes"]
+        say(f"a plan after that says: {planned or 'no changes'}")
 
         asked_at = time.monotonic()
         api.call("DELETE", f"/app-passwords/{password}")
