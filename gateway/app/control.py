@@ -12,11 +12,12 @@ import structlog
 import uvloop
 
 from gateway.app.api import ApiService
-from gateway.app.desk import OpenedDesk
+from gateway.app.desk import OpenedDesk, control_services
 from gateway.app.following import event_work
 from gateway.app.maintenance import jobs
 from gateway.app.parts import Ground, opened
 from gateway.app.sending import make_waker, open_sender, open_stores, sending_in
+from gateway.app.watching import Watching
 from gateway.control.directory import Directory
 from gateway.control.keys.reserve import KeyReserve
 from gateway.jobs import JobRunner
@@ -56,13 +57,17 @@ class ControlProcess:
         self._context.attach(loop, on_drain=stop.set, on_reload=reload.set)
         async with contextlib.AsyncExitStack() as stack:
             self._stores = await open_stores(self._ground, self._context.incarnation, stack)
-            api = self._start_api(stack, await self._open_sender(stack))
+            watching = Watching(self._ground)
+            stack.push_async_callback(watching.close)
+            api = self._start_api(stack, await self._open_sender(stack), watching)
             reloading = loop.create_task(self._reload_when(reload, api))
             stack.callback(reloading.cancel)
             runner = JobRunner(jobs(self._ground, self._stores, loop), self._ground.clock)
             thread = threading.Thread(target=runner.run, name="jobs")
             thread.start()
-            following = asyncio.gather(*(work.run(stop) for work in event_work(self._ground)))
+            services = control_services(self._ground, sight=watching.sight)
+            work = [*event_work(self._ground), watching.watch(services)]
+            following = asyncio.gather(*(one.run(stop) for one in work))
             self._context.ready()
             await stop.wait()
             await following
@@ -79,7 +84,7 @@ class ControlProcess:
         wake = make_waker(ground.config, stack)
         return sending_in(loop, await open_sender(ground, directory, self._stores, stack, wake=wake))
 
-    def _start_api(self, stack: contextlib.AsyncExitStack, send: Send) -> ApiService:
+    def _start_api(self, stack: contextlib.AsyncExitStack, send: Send, watching: Watching) -> ApiService:
         records = Records(self._stores[self._ground.config.default_location])
         stack.callback(records.flush)
 
@@ -89,7 +94,7 @@ class ControlProcess:
         keys = KeyReserve()
         keys.start()
         stack.callback(keys.stop)
-        api = ApiService(OpenedDesk.over(self._ground, keys), note_use, send)
+        api = ApiService(OpenedDesk.over(self._ground, keys, watching.sight), note_use, send)
         api.start(self._context.sockets)
         stack.push_async_callback(api.stop)
         return api

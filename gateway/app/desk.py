@@ -6,8 +6,9 @@ from contextlib import ExitStack
 from typing import Any
 
 from gateway.app.parts import Ground, opened
+from gateway.app.watching import own_sight
 from gateway.control.audit.trail import AuditTrail
-from gateway.control.domains.verification import DnsTxtLookup
+from gateway.control.domains.watch.sight import DomainSight
 from gateway.control.events.audited import AuditedEvents
 from gateway.control.events.feed import Feed
 from gateway.control.events.source import EventSource
@@ -43,12 +44,14 @@ class OpenedDesk:
             raise
 
     @classmethod
-    def over(cls, ground: Ground, make_key: KeyMaker = make_key) -> OpenedDesk:
+    def over(
+        cls, ground: Ground, make_key: KeyMaker = make_key, sight: DomainSight | None = None
+    ) -> OpenedDesk:
         """Over databases that are open, up to date, and the caller's to close."""
         desk = cls.__new__(cls)
         desk._stack = ExitStack()
         desk.ground = ground
-        desk.services = control_services(ground, make_key)
+        desk.services = control_services(ground, make_key, sight)
         desk.queue = queue_service(ground)
         return desk
 
@@ -57,8 +60,10 @@ class OpenedDesk:
         self._stack.close()
 
 
-def control_services(ground: Ground, make_key: KeyMaker = make_key) -> ControlServices:
-    """The control plane's services."""
+def control_services(
+    ground: Ground, make_key: KeyMaker = make_key, sight: DomainSight | None = None
+) -> ControlServices:
+    """The control plane's services. Without a `sight` each look at a domain is one of its own."""
     config = ground.config
     settings = ControlSettings(
         hostname=config.hostname,
@@ -80,7 +85,7 @@ def control_services(ground: Ground, make_key: KeyMaker = make_key) -> ControlSe
         settings,
         ground.clock,
         ground.ids,
-        lookup=DnsTxtLookup(config.dns.servers),
+        sight=sight if sight is not None else own_sight(ground),
         make_key=make_key,
     )
 

@@ -16,7 +16,8 @@ from gateway.control.credentials.service import CredentialService
 from gateway.control.declarations.service import DeclarationService
 from gateway.control.deletion.service import DeletionService
 from gateway.control.domains.service import DomainService
-from gateway.control.domains.verification import DnsTxtLookup, TxtLookup
+from gateway.control.domains.watch.local import local_sight
+from gateway.control.domains.watch.sight import DomainSight, Turns
 from gateway.control.installation.rotation import MasterKeyService
 from gateway.control.installation.service import Installation
 from gateway.control.installation.vault import Vault
@@ -38,6 +39,7 @@ from gateway.control.tenants.service import TenantService
 from gateway.control.transaction import ControlChange, ControlWrites
 from gateway.control.webhooks.service import WebhookService
 from gateway.control.workspaces.service import WorkspaceService
+from gateway.system.authority import AuthoritySettings
 
 if TYPE_CHECKING:
     from gateway.system.clock import Clock
@@ -83,17 +85,18 @@ class ControlServices:
         clock: Clock,
         ids: IdSource,
         *,
-        lookup: TxtLookup | None = None,
+        sight: DomainSight | None = None,
         make_key: KeyMaker = make_key,
     ) -> ControlServices:
         """Check the master key against the (upgraded) database and build the services.
 
-        `lookup` asks DNS for `domain verify`, the system's servers unless given. Raises SecretError,
-        DatabaseAway.
+        `sight`: how domains are looked at, by the system's resolver and without a memory unless given.
+        Raises SecretError, DatabaseAway.
         """
         installation = Installation.open(database, master_key, clock)
         writes = ControlWrites(database, clock, ids, installation.durable_key("audit"))
-        build = _Builder(installation, master_key, settings, lookup or DnsTxtLookup(), PolicyMemory())
+        sight = sight or local_sight(AuthoritySettings(), clock)
+        build = _Builder(installation, master_key, settings, sight, Turns(clock), PolicyMemory())
         return build(writes, make_key)
 
     @property
@@ -134,13 +137,14 @@ class _Builder:
     installation: Installation
     master_key: MasterKey
     settings: ControlSettings
-    lookup: TxtLookup
+    sight: DomainSight
+    turns: Turns
     memory: PolicyMemory
 
     def __call__(self, writes: ControlWrites, make_key: KeyMaker) -> ControlServices:
         vault, gate, settings = Vault(self.master_key), _PolicyGate(), self.settings
         keys = KeyService(writes, vault, make_key, settings)
-        domains = DomainService(writes, keys, settings, self.lookup)
+        domains = DomainService(writes, keys, settings, self.sight, self.turns)
         shards = ShardService(writes, keys, vault, settings)
         return ControlServices(
             writes=writes,

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from gateway.outgoing.queue.tables import metadata as _metadata
 
 _ROOMS = ("follower", "notices.tables", "webhooks.tables")
-_CONTROL_ROOMS = ("domains.publishing.tables",)
+_CONTROL_ROOMS = ("domains.publishing.tables", "domains.watch.tables")
 """Rooms of the control plane that keep what is observed here, each in a metadata of its own."""
 
 

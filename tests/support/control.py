@@ -13,7 +13,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from gateway.control.domains.verification import TxtLookup
+from gateway.control.domains.watch.sight import DomainSight
 from gateway.control.keys.material import KeyMaterial, make_key
 from gateway.control.records import Actor, KeyAlgorithm
 from gateway.control.services import ControlServices
@@ -22,6 +22,7 @@ from gateway.system.clock import Clock, ManualClock
 from gateway.system.database import Database
 from gateway.system.ids import IdSource
 from gateway.system.secrets import MasterKey
+from tests.support.sight import TxtLookup, Words, sight_of
 
 OPERATOR = Actor(kind="cli", id="tester", address="127.0.0.1")
 MASTER_KEY = MasterKey((b"a master key of thirty-two bytes",))
@@ -66,12 +67,15 @@ def make_services() -> Iterator[MakeServices]:
             master_key: MasterKey = MASTER_KEY,
             settings: ControlSettings = SETTINGS,
             clock: Clock | None = None,
-            lookup: TxtLookup | None = None,
+            lookup: Words | TxtLookup | None = None,
+            sight: DomainSight | None = None,
         ) -> ControlServices:
             database = stack.enter_context(Database.open(url, purpose="control"))
             clock = clock or TickingClock()
+            # Nobody of a test asks the machine's own resolver.
+            sight = sight or sight_of(lookup or Words(), clock)
             return ControlServices.open(
-                database, master_key, settings, clock, IdSource(clock), lookup=lookup, make_key=cached_key
+                database, master_key, settings, clock, IdSource(clock), sight=sight, make_key=cached_key
             )
 
         yield make

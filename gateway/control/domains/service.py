@@ -15,8 +15,13 @@ from gateway.control.domains.find import find_domain, holder
 from gateway.control.domains.listing import LISTING
 from gateway.control.domains.model import HELD, MODES, STATES, DomainRow
 from gateway.control.domains.names import PublicSuffixes, is_below, parents, parse_name
-from gateway.control.domains.verification import TxtLookup, checked
+from gateway.control.domains.proof import hold
 from gateway.control.domains.view import DomainCheck, DomainView, RecordView, domain_view
+from gateway.control.domains.watch.observer import Conclusion, Observer
+from gateway.control.domains.watch.sight import DomainSight, Turns
+from gateway.control.domains.watch.subjects import subject_of
+from gateway.control.domains.watch.values import Drift, Look, Memory
+from gateway.control.domains.watch.values import shown as known_records
 from gateway.control.errors import Conflict, Invalid
 from gateway.control.keys.material import KeyMaterial
 from gateway.control.keys.service import KeyService
@@ -37,12 +42,19 @@ class DomainService:
     """Rules and transactions of domains."""
 
     def __init__(
-        self, writes: ControlWrites, keys: KeyService, settings: ControlSettings, lookup: TxtLookup
+        self,
+        writes: ControlWrites,
+        keys: KeyService,
+        settings: ControlSettings,
+        sight: DomainSight,
+        turns: Turns,
     ) -> None:
         self._writes = writes
         self._keys = keys
         self._settings = settings
-        self._lookup = lookup
+        self._sight = sight
+        self._turns = turns
+        self._observer = Observer(writes, keys, sight.timing, sight.random)
         self._suffixes = PublicSuffixes()
 
     def add(
@@ -150,31 +162,50 @@ class DomainService:
             return _audited(change, "domain.update", before, row)
 
     def verify(self, actor: Actor, reference: str) -> DomainCheck:
-        """Look at DNS now: a proved custom domain with its key published becomes active.
+        """Look at DNS now, at authority and resolver: a proved custom domain with its records is active.
 
-        Pending keys whose record is there begin to sign. An active domain is only reported on: what is lost
-        later is the business of the watch over domains. Raises NotFound, Conflict (another tenant holds it).
+        Pending keys whose record is there begin to sign. Raises NotFound, TooMany (it says when again),
+        Conflict (another tenant holds the domain, or it is being deleted).
         """
         with self._writes.view() as session:
             row = _living(find_domain(session, actor, reference))
-            domain_id, expected = row.id, records_of(session, row, self._settings)
+            subject = subject_of(session, row, self._settings)
+        self._turns.take(subject.domain_id, subject.name)
+        memory = self._sight.book.read(subject.domain_id, subject.tenant_id)
         # Slow, and out of our hands: never inside a transaction.
-        found = tuple(checked(record, self._lookup) for record in expected)
-        with self._writes.change(actor) as change:
-            row = _living(find_domain(change.session, actor, domain_id))
-            before = domain_view(row)
-            self._keys.take_seen(change, row, found)
-            state = _state_after(row, found)
-            if state == row.state:
-                return DomainCheck(before, found)
-            if state == "active":
-                self._hold(change, row, by="dns")
-            row.state = state
-            check = DomainCheck(_audited(change, "domain.verify", before, row), found)
-            if state == "active":
-                promote_addresses(change, row)
-            change.result = payload(check)
-            return check
+        conclusion = self.observed(actor, self._sight.examine(subject, memory), memory)
+        self._sight.book.save([(conclusion.memory, conclusion.drifts)])
+        if conclusion.refusal is not None:
+            raise conclusion.refusal
+        return self.checked(actor, subject.domain_id)
+
+    def observed(self, actor: Actor, look: Look, before: Memory) -> Conclusion:
+        """Draw the conclusions of a look, in one transaction if there are any; the caller keeps them.
+
+        Raises DatabaseAway.
+        """
+        return self._observer.conclude(actor, look, before)
+
+    def checked(self, actor: Actor, reference: str) -> DomainCheck:
+        """What the last look found, and when the next one is; nothing is looked at. Raises NotFound."""
+        with self._writes.view() as session:
+            row = find_domain(session, actor, reference)
+            view, records = domain_view(row), records_of(session, row, self._settings)
+        memory = self._sight.book.read(view.id, view.tenant_id)
+        return DomainCheck(
+            view,
+            known_records(records, memory.records),
+            memory.remarks,
+            memory.looked_at,
+            memory.next_look_at,
+            memory.reason,
+        )
+
+    def history(self, actor: Actor, reference: str, limit: int = 100) -> tuple[Drift, ...]:
+        """What was observed of a domain and when, the newest first. Raises NotFound."""
+        with self._writes.view() as session:
+            row = find_domain(session, actor, reference)
+        return self._sight.book.drifts(row.id, row.tenant_id, limit)
 
     def mark_verified(self, actor: Actor, reference: str, reason: str) -> DomainView:
         """Take the operator's word for a domain; `reason` goes into the audit.
@@ -195,7 +226,7 @@ class DomainService:
                     "already-verified", f"{row.name} is verified already.", "Nothing is to be done."
                 )
             before = domain_view(row)
-            self._hold(change, row, by=f"{actor.kind}:{actor.id}: {words}")
+            hold(change, row, by=f"{actor.kind}:{actor.id}: {words}")
             row.state = "active"
             after = _audited(change, "domain.mark-verified", before, row, reason=words)
             promote_addresses(change, row)
@@ -313,17 +344,6 @@ class DomainService:
                 "Choose a domain of the tenant's own.",
             )
 
-    def _hold(self, change: ControlChange, row: DomainRow, *, by: str) -> None:
-        """Make the domain its tenant's alone."""
-        other = holder(change.session, row.name)
-        if other is not None and other.id != row.id:
-            raise Conflict(
-                "domain-held",
-                f"{row.name} is held by another tenant of this installation.",
-                "One tenant holds a domain at a time; the operator must take it from that tenant first.",
-            )
-        row.verified_at, row.verified_by = change.now, by
-
 
 def _living(row: DomainRow) -> DomainRow:
     """The domain, unless it is being deleted. Raises Conflict."""
@@ -335,19 +355,6 @@ def _living(row: DomainRow) -> DomainRow:
 def _check_mode(mode: str) -> None:
     if mode not in MODES:
         raise Invalid("bad-mode", f"{shown(mode)} is no mode.", f"Choose {' or '.join(MODES)}.")
-
-
-def _state_after(row: DomainRow, found: tuple[RecordView, ...]) -> str:
-    if row.kind != "custom" or row.state not in ("pending", "verifying", "expired"):
-        return row.state
-    proved = any(record.purpose == "ownership" and record.state == "valid" for record in found)
-    signed = any(
-        record.purpose == "dkim" and record.state == "valid" and record.publisher == "customer"
-        for record in found
-    )
-    if proved and signed:
-        return "active"
-    return "verifying" if proved else row.state
 
 
 def _audited(

@@ -73,10 +73,18 @@ class RecordView:
 
 @dataclass(frozen=True, slots=True)
 class DomainCheck:
-    """What a look at DNS found, and the domain after it."""
+    """What the last look at DNS found, and the domain after it.
+
+    `remarks`: what is wrong beside the records. `next_look_at`: when it is looked at again without being
+    asked to, None for never; `reason`: what is waited for, None for nothing.
+    """
 
     domain: DomainView
     records: tuple[RecordView, ...]
+    remarks: tuple[str, ...] = ()
+    looked_at: float | None = None
+    next_look_at: float | None = None
+    reason: str | None = None
 
 
 def domain_view(row: DomainRow) -> DomainView:

@@ -29,6 +29,14 @@ _PASSWORDS = MappingProxyType(
     }
 )
 
+_RECORDS = MappingProxyType(
+    {
+        "domain.record-lost": EventType.DOMAIN_RECORD_LOST,
+        "domain.record-recovered": EventType.DOMAIN_RECORD_RECOVERED,
+    }
+)
+"""What was seen in DNS: the domain itself is as it was."""
+
 _MADE = (".create", ".add", ".add-trial")
 
 _TYPES = frozenset(one.value for one in EventType)
@@ -41,8 +49,9 @@ def event_type(operation: str, kind: str, before: Payload | None, after: Payload
     says more than that it was updated, a move of an account too. A check of a domain that changed nothing
     is no event, nor is what was only tried.
     """
-    if operation in _PASSWORDS:
-        return _PASSWORDS[operation]
+    known = _PASSWORDS.get(operation) or _RECORDS.get(operation)
+    if known is not None:
+        return known
     if kind not in _STATES:
         return None
     word = _word(operation, kind, before, after)

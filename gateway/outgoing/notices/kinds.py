@@ -136,6 +136,7 @@ _MAKERS: Mapping[str, Callable[[Event], Draft | None]] = MappingProxyType(
     {
         EventType.QUOTA_REACHED: _quota,
         EventType.STORAGE_REACHED: _storage,
+        EventType.DOMAIN_RECORD_LOST: _domain(Kind.RECORD_LOST),
         EventType.DOMAIN_DEGRADED: _domain(Kind.RECORD_LOST),
         EventType.DOMAIN_EXPIRED: _domain(Kind.VERIFICATION_FAILED),
         EventType.DOMAIN_SUSPENDED: _domain(Kind.VERIFICATION_FAILED),

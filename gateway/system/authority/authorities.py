@@ -97,7 +97,11 @@ class Authorities:
         if known is not None:
             return known
         found = await self._zones.once(near, lambda: self._find_zone(near, budget))
-        return found if found is not None else _unregistered(question, near)
+        if found is None:
+            return _unregistered(question, near)
+        if not list(above(question.name, found.name)):
+            raise Away(f"{question.name} does not lie in the zone {found.name}")
+        return found
 
     async def _find_zone(self, near: str, budget: Budget) -> Zone | None:
         seen = await self.ask_resolver(Question(near, "NS"), budget)

@@ -12,6 +12,7 @@ from gateway.system.config.model import (
     AuthConfig,
     DkimConfig,
     DnsConfig,
+    DomainsConfig,
     LimitsConfig,
     PublishingConfig,
 )
@@ -55,6 +56,9 @@ _MIB = 1024 * 1024
 _api = ApiConfig()
 _auth = AuthConfig()
 _dns = DnsConfig()
+_watch = DomainsConfig()
+_DAY = 86_400.0
+_YEAR = 366 * _DAY
 _limits = LimitsConfig()
 _publishing = PublishingConfig()
 _ALGORITHMS = ("hmac-sha224", "hmac-sha256", "hmac-sha384", "hmac-sha512")
@@ -107,6 +111,14 @@ SECTIONS: Mapping[str, tuple[Key, ...]] = {
         Key("queries_per_second", values.integer(1, 100_000), _dns.queries_per_second, needs_restart=True),
         Key("in_flight", values.integer(1, 10_000), _dns.in_flight, needs_restart=True),
         Key("authority_port", values.integer(1, 65_535), _dns.authority_port, needs_restart=True),
+    ),
+    "domains": (
+        Key("claim", values.duration(1.0, _YEAR), _watch.claim_seconds, "claim_seconds", True),
+        Key("grace", values.duration(0.0, _YEAR), _watch.grace_seconds, "grace_seconds", True),
+        Key("suspend_after", values.duration(0.0, _YEAR), _watch.suspend_seconds, "suspend_seconds", True),
+        Key("release_after", values.duration(0.0, _YEAR), _watch.release_seconds, "release_seconds", True),
+        Key("first_look", values.duration(0.5, _DAY), _watch.first_seconds, "first_seconds", True),
+        Key("longest_look", values.duration(0.5, _DAY), _watch.longest_seconds, "longest_seconds", True),
     ),
     "api": (
         Key("socket", values.path(), needs_restart=True),

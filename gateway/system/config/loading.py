@@ -20,6 +20,7 @@ from gateway.system.config.model import (
     ControlDatabase,
     DkimConfig,
     DnsConfig,
+    DomainsConfig,
     Endpoint,
     LimitsConfig,
     Listen,
@@ -244,6 +245,7 @@ class _Reading:
             notices=NoticesConfig(**part["notices"]),
             publishing=PublishingConfig(**part["publishing"]),
             dkim=DkimConfig(**part["dkim"]),
+            domains=DomainsConfig(**part["domains"]),
             trial_selectors=part["trial"]["selectors"],
         )
 

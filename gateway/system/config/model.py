@@ -140,6 +140,24 @@ class DkimConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class DomainsConfig:
+    """The watch over custom domains.
+
+    `claim_seconds`: how long a claim without proof lasts. From the loss of a record it takes `grace_seconds`
+    until a domain is degraded, `suspend_seconds` until it sends no more, `release_seconds` until its name is
+    free. Looks at something new follow each other after `first_seconds`, then twice as long each time,
+    up to `longest_seconds`.
+    """
+
+    claim_seconds: float = 14 * 86_400.0
+    grace_seconds: float = 86_400.0
+    suspend_seconds: float = 30 * 86_400.0
+    release_seconds: float = 60 * 86_400.0
+    first_seconds: float = 60.0
+    longest_seconds: float = 3_600.0
+
+
+@dataclass(frozen=True, slots=True)
 class ApiConfig:
     """The API: its Unix socket (None: `run/api.sock` in the state folder), and each key's rate over TCP."""
 
@@ -224,6 +242,7 @@ class Config:
     notices: NoticesConfig = NoticesConfig()
     publishing: PublishingConfig = PublishingConfig()
     dkim: DkimConfig = DkimConfig()
+    domains: DomainsConfig = DomainsConfig()
     trial_selectors: int = 0
     """DKIM keys that wait under the trial zone, published once; 0: each trial domain has names of its own."""
 

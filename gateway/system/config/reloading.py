@@ -21,7 +21,7 @@ def merged(running: Config, changed: Config) -> tuple[Config, tuple[str, ...]]:
         if getattr(running, name) != getattr(changed, name):
             waiting.append(name)
             kept[name] = getattr(running, name)
-    for section in ("listen", "control", "relay", "dns", "api", "auth", "limits"):
+    for section in ("listen", "control", "relay", "dns", "domains", "api", "auth", "limits"):
         old, new = getattr(running, section), getattr(changed, section)
         fields = [key.field for key in SECTIONS[section] if key.needs_restart]
         differing = [field for field in fields if getattr(old, field) != getattr(new, field)]

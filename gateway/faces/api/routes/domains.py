@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Query
 
 from gateway.control.domains.view import DomainCheck, DomainView, RecordView
+from gateway.control.domains.watch.values import Drift
 from gateway.control.paging import Page, PageQuery
 from gateway.control.records import Actor, Environment
 from gateway.control.services import ControlServices
@@ -107,10 +108,24 @@ def list_records(call: Caller, domain: str) -> tuple[RecordView, ...]:
     return call.services.domains.records(call.actor, domain)
 
 
-@operation(api, "POST", "/domains/{domain}/verify", cli="domain verify", shows=DomainCheck, current=_current)
+@operation(api, "POST", "/domains/{domain}/verify", cli="domain verify", shows=DomainCheck, once=False)
 def verify_domain(call: Caller, domain: str) -> DomainCheck:
-    """Look at the domain's DNS now; a proved one becomes active."""
+    """Look at the domain's DNS now, at its own name servers and the resolver; a proved one becomes active."""
     return call.services.domains.verify(call.actor, domain)
+
+
+@operation(api, "GET", "/domains/{domain}/verify", cli="domain verification", shows=DomainCheck)
+def show_verification(call: Caller, domain: str) -> DomainCheck:
+    """What the last look at the domain's DNS found, and when the next one is."""
+    return call.services.domains.checked(call.actor, domain)
+
+
+@operation(api, "GET", "/domains/{domain}/history", cli="domain history", shows=Drift, many=True)
+def list_history(
+    call: Caller, domain: str, limit: Annotated[int, Query(ge=1, le=500)] = 100
+) -> tuple[Drift, ...]:
+    """What was observed of the domain's records and when, the newest first."""
+    return call.services.domains.history(call.actor, domain, limit)
 
 
 @operation(

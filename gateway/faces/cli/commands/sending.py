@@ -1,8 +1,7 @@
-"""`domain`, `shard`, `source`, `dkim-key`: as whom mail leaves, and from where."""
+"""`shard`, `source`, `dkim-key`: as whom mail leaves, and from where."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,6 @@ from gateway.faces.cli.desk import Desk
 from gateway.faces.cli.labels import label_options, labelled
 from gateway.faces.cli.output import Printer
 
-DOMAIN_COLUMNS = ("name", "kind", "state", "environment", "tenant_id", "id")
-WAITING_COLUMNS = ("address", "grant_id", "reason")
-RECORD_COLUMNS = ("name", "type", "purpose", "state", "value")
 SHARD_COLUMNS = ("name", "environment", "route", "state", "weight", "streams", "tenant_id", "id")
 SOURCE_COLUMNS = ("name", "ipv4", "ipv6", "helo", "pool", "id")
 KEY_COLUMNS = ("name", "algorithm", "bits", "state", "created_at", "id")
@@ -25,139 +21,8 @@ KEY_COLUMNS = ("name", "algorithm", "bits", "state", "created_at", "id")
 
 def add_to(root: click.Group) -> None:
     """Register the groups."""
-    for group in (domain, shard, source, dkim_key):
+    for group in (shard, source, dkim_key):
         root.add_command(group)
-
-
-@click.group()
-def domain() -> None:
-    """Domains that mail is sent from."""
-
-
-@command(domain, "add")
-@click.argument("domain")
-@click.option("--tenant", required=True)
-@environment_option
-@label_options
-def domain_add(desk: Desk, printer: Printer, domain: str, **options: Any) -> None:
-    """Add a tenant's domain and make its keys; `domain records` says what to publish."""
-    printer.one(desk.api.post("/v1/domains", labelled({"name": domain, **options})))
-    printer.say(
-        f"Publish what `gatepost domain records {domain}` lists, then `gatepost domain verify {domain}`."
-    )
-
-
-@command(domain, "add-trial")
-@click.option("--tenant", required=True)
-@environment_option
-def domain_add_trial(desk: Desk, printer: Printer, **options: Any) -> None:
-    """Give a tenant its trial name in an environment; it may send at once."""
-    printer.one(desk.api.post("/v1/domains/trial", options))
-
-
-@command(domain, "list")
-@click.option("--tenant", help="Only this tenant's.")
-def domain_list(desk: Desk, printer: Printer, tenant: str | None) -> None:
-    """Domains."""
-    printer.many(desk.api.list("/v1/domains", sort="name", tenant=tenant), DOMAIN_COLUMNS, "no domains")
-
-
-@command(domain, "show")
-@click.argument("domain")
-def domain_show(desk: Desk, printer: Printer, domain: str) -> None:
-    """One domain: its state, and what is missing."""
-    printer.one(desk.api.get(at("/v1/domains/{}", domain)))
-
-
-@command(domain, "update")
-@click.argument("domain")
-@click.option("--mode", type=click.Choice(["send", "send-receive"]))
-@label_options
-def domain_update(desk: Desk, printer: Printer, domain: str, **changes: Any) -> None:
-    """Change whether a domain receives, or your own words for it."""
-    printer.one(desk.api.patch(at("/v1/domains/{}", domain), labelled(changes)))
-
-
-@command(domain, "records")
-@click.argument("domain")
-@click.option("--format", "form", type=click.Choice(["table", "bind", "json"]), default="table")
-def domain_records(desk: Desk, printer: Printer, domain: str, form: str) -> None:
-    """The DNS records to publish for a domain."""
-    rows = desk.api.get(at("/v1/domains/{}/records", domain))["items"]
-    if form == "bind" and not printer.as_json:
-        for row in rows:
-            print(bind_line(row))
-    elif form == "json":
-        print(json.dumps(rows, indent=2))
-    else:
-        printer.many(rows, RECORD_COLUMNS, "no records")
-
-
-@command(domain, "promote")
-@click.argument("domain")
-def domain_promote(desk: Desk, printer: Printer, domain: str) -> None:
-    """Give the accounts that wait for an active domain their addresses on it."""
-    found = desk.api.post(at("/v1/domains/{}/promote", domain))
-    if printer.as_json:
-        printer.one(found)
-        return
-    rows = [{**row, "state": state} for state in ("promoted", "waiting") for row in found[state]]
-    printer.many(rows, ("state", *WAITING_COLUMNS), "nobody waits for an address")
-
-
-@command(domain, "waiting")
-@click.argument("domain")
-def domain_waiting(desk: Desk, printer: Printer, domain: str) -> None:
-    """The addresses that accounts get once a domain is active."""
-    rows = desk.api.get(at("/v1/domains/{}/waiting", domain))["items"]
-    printer.many(rows, WAITING_COLUMNS, "nobody waits for an address")
-
-
-@command(domain, "verify")
-@click.argument("domain")
-def domain_verify(desk: Desk, printer: Printer, domain: str) -> None:
-    """Look at the domain's DNS now."""
-    found = desk.api.post(at("/v1/domains/{}/verify", domain))
-    if printer.as_json:
-        printer.one(found["domain"] | {"records": found["records"]})
-        return
-    printer.one(found["domain"])
-    printer.many(found["records"], (*RECORD_COLUMNS, "found"))
-
-
-@command(domain, "mark-verified")
-@click.argument("domain")
-@click.option("--reason", required=True, help="Why it may be used without proof by DNS; goes into the audit.")
-def domain_mark_verified(desk: Desk, printer: Printer, domain: str, reason: str) -> None:
-    """Make a domain usable on the operator's word."""
-    printer.one(desk.api.post(at("/v1/domains/{}/mark-verified", domain), {"reason": reason}))
-
-
-@command(domain, "delete")
-@click.argument("domain")
-@click.option("--grace-seconds", type=click.IntRange(0), help="Instead of the configured time of grace.")
-@yes_option
-def domain_delete(desk: Desk, printer: Printer, domain: str, grace_seconds: int | None, yes: bool) -> None:
-    """Send nothing more with a domain; it is released after its time of grace."""
-    confirm(f"Delete the domain {domain}?", yes)
-    printer.one(desk.api.delete(at("/v1/domains/{}", domain), grace_seconds=grace_seconds))
-
-
-@command(domain, "restore")
-@click.argument("domain")
-def domain_restore(desk: Desk, printer: Printer, domain: str) -> None:
-    """Have a domain back that is in its time of grace."""
-    printer.one(desk.api.post(at("/v1/domains/{}/restore", domain)))
-
-
-def bind_line(row: dict[str, Any]) -> str:
-    """A record as a zone file has it; long texts are split into strings of 255 octets."""
-    value = row["value"]
-    if row["type"] == "TXT":
-        pieces = [value[start : start + 255] for start in range(0, len(value), 255)] or [""]
-        value = " ".join('"' + piece.replace("\\", "\\\\").replace('"', '\\"') + '"' for piece in pieces)
-        value = f"( {value} )" if len(pieces) > 1 else value
-    return f"{row['name'].rstrip('.')}. 3600 IN {row['type']} {value}"
 
 
 @click.group()

@@ -109,7 +109,7 @@ def test_dns_proves_a_domain(services: ControlServices, zone: Zone) -> None:
     assert {one.purpose: one.state for one in nothing.records} == {
         "ownership": "missing",
         "dkim": "missing",
-        "dmarc": "unchecked",
+        "dmarc": "missing",
     }
     _publish(services, zone, "acme.test", "ownership")
     assert services.domains.verify(OPERATOR, "acme.test").domain.state == "verifying"

@@ -56,6 +56,7 @@ def test_storage_is_told_in_octets_people_read() -> None:
 @pytest.mark.parametrize(
     ("type_", "kind"),
     [
+        (EventType.DOMAIN_RECORD_LOST, Kind.RECORD_LOST),
         (EventType.DOMAIN_DEGRADED, Kind.RECORD_LOST),
         (EventType.DOMAIN_EXPIRED, Kind.VERIFICATION_FAILED),
         (EventType.DOMAIN_SUSPENDED, Kind.VERIFICATION_FAILED),

@@ -1,0 +1,278 @@
+"""The watch from end to end over real databases: domains become active, degrade and recover by themselves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from gateway.control.domains.watch.looking import Looker
+from gateway.control.domains.watch.store import KEPT_SECONDS, WatchStore
+from gateway.control.domains.watch.watcher import DomainWatch
+from gateway.control.errors import NotFound, TooMany
+from gateway.control.events.audited import AuditedEvents
+from gateway.control.events.source import Wanted
+from gateway.control.services import ControlServices
+from gateway.system.clock import ManualClock
+from gateway.system.database import Database
+from tests.support.control import OPERATOR, MakeServices, limited
+from tests.support.sight import Words, sight_of
+
+HOUR, DAY = 3_600.0, 86_400.0
+NAME = "acme.test"
+
+
+class World:
+    """Services, a watch over them, and a DNS of words."""
+
+    def __init__(self, url: str, make_services: MakeServices, location: Database) -> None:
+        self.clock, self.words = ManualClock(), Words()
+        self.store = WatchStore(location)
+        sight = sight_of(self.words, self.clock, self.store)
+        self.services: ControlServices = make_services(url, clock=self.clock, sight=sight)
+        self.services.bootstrap()
+        self.services.tenants.create(OPERATOR, "acme")
+        self.services.tenants.create(OPERATOR, "globex")
+        looker = Looker(self.words, self.clock)
+        self.watch = DomainWatch(self.services, self.store, looker, self.clock)
+
+    def add(self, name: str = NAME, tenant: str = "acme") -> str:
+        return self.services.domains.add(OPERATOR, name, tenant=tenant).id
+
+    def publish(self, domain: str = NAME, *purposes: str) -> None:
+        for record in self.services.domains.records(OPERATOR, domain):
+            if record.publisher == "customer" and (not purposes or record.purpose in purposes):
+                self.words.publish(record.name, record.type, record.value)
+
+    def withdraw(self, *purposes: str) -> None:
+        for record in self.services.domains.records(OPERATOR, NAME):
+            if record.purpose in purposes:
+                self.words.publish(record.name, record.type)
+
+    async def go(self, seconds: float = 0.0) -> int:
+        """Let time pass, and all looks be made that are due then."""
+        self.clock.advance(seconds)
+        return await self.watch.poll_due()
+
+    def state(self, reference: str = NAME) -> str:
+        return self.services.domains.show(OPERATOR, reference).state
+
+    def events(self) -> list[str]:
+        page = AuditedEvents(self.services.writes.database).read((0,), 500, Wanted())
+        names = [
+            event.type.removeprefix("gatepost.domain.")
+            for _, event in page.events
+            if ".domain." in event.type
+        ]
+        return [name for name in names if name != "created"]
+
+
+@pytest.fixture
+def world(control_url: str, make_services: MakeServices, location_database: Database) -> Iterator[World]:
+    yield World(control_url, make_services, location_database)
+
+
+async def test_a_domain_becomes_active_by_itself_and_is_looked_at_every_hour(world: World) -> None:
+    world.add()
+    assert await world.go() == 1
+    assert (world.state(), await world.go(59)) == ("pending", 0)
+    assert await world.go(2) == 1
+    world.publish(NAME, "ownership")
+    await world.go(121)
+    assert world.state() == "verifying"
+    check = world.services.domains.checked(OPERATOR, NAME)
+    assert check.reason is not None
+    assert "_domainkey" in check.reason
+    assert check.next_look_at is not None
+    world.publish(NAME)
+    await world.go(check.next_look_at - world.clock.now())
+    assert world.state() == "active"
+    # The domain has changed: it is looked at once more at once, then hourly.
+    assert [await world.go(), await world.go(HOUR - 1), await world.go(2)] == [1, 0, 1]
+    assert world.events() == ["verifying", "active"]
+    (entry, *_) = world.services.audit.list(OPERATOR, operation="domain.verify")
+    assert (entry.actor_kind, entry.actor_id) == ("system", "domain-watch")
+
+
+async def test_a_lost_record_warns_at_once_and_degrades_after_a_day(world: World) -> None:
+    world.add()
+    world.publish()
+    await world.go()
+    assert world.state() == "active"
+    await world.go()
+    world.withdraw("dkim")
+    await world.go(HOUR)
+    assert (world.state(), world.events()[-1]) == ("active", "record_lost")
+    for _ in range(22):
+        await world.go(HOUR)
+    assert world.state() == "active"
+    await world.go(2 * HOUR)
+    assert world.state() == "degraded"
+    world.publish()
+    await world.go(HOUR + 600)
+    assert world.state() == "active"
+    assert world.events()[1:] == ["record_lost", "degraded", "record_recovered", "active"]
+
+
+async def test_a_long_loss_suspends_and_at_last_frees_the_name(world: World) -> None:
+    world.add()
+    world.publish()
+    await world.go()
+    world.withdraw("ownership", "dkim")
+    for days in (1.0, 1.1, 29.5, 31.0):
+        await world.go(days * DAY)
+    assert world.state() == "expired"
+    assert [one for one in world.events() if "record" not in one] == [
+        "active",
+        "degraded",
+        "suspended",
+        "expired",
+    ]
+    theirs = world.add(tenant="globex")
+    world.publish(theirs)
+    await world.go(2 * HOUR)
+    assert world.state(theirs) == "active"
+
+
+async def test_servers_that_are_away_take_nothing_down(world: World) -> None:
+    world.add()
+    world.publish()
+    await world.go()
+    world.words.away = {record.name for record in world.services.domains.records(OPERATOR, NAME)}
+    for _ in range(5):
+        await world.go(20 * DAY)
+    assert (world.state(), world.events()) == ("active", ["active"])
+    states = {one.purpose: one.state for one in world.services.domains.checked(OPERATOR, NAME).records}
+    assert set(states.values()) == {"unreachable"}, states
+
+
+async def test_a_claim_without_proof_expires_and_a_look_by_hand_takes_it_up_again(world: World) -> None:
+    world.add()
+    await world.go()
+    await world.go(14 * DAY)
+    assert world.state() == "expired"
+    assert await world.go(99 * DAY) == 0
+    world.publish()
+    assert (await asyncio.to_thread(world.services.domains.verify, OPERATOR, NAME)).domain.state == "active"
+    assert await world.go() == 1
+
+
+async def test_the_first_proof_wins_and_the_other_claim_says_why_it_waits(world: World) -> None:
+    mine, theirs = world.add(), world.add(tenant="globex")
+    world.publish(mine)
+    await world.go()
+    assert world.state(mine) == "active"
+    for record in world.services.domains.records(OPERATOR, theirs):
+        if record.publisher == "customer":
+            known = world.words.authority.get((record.name, record.type), ())
+            both = dict.fromkeys([*known, record.value]) if record.purpose == "ownership" else [record.value]  # type: ignore[misc]
+            world.words.publish(record.name, record.type, *both)
+    await world.go(HOUR)
+    assert (world.state(mine), world.state(theirs)) == ("active", "pending")
+    assert "held by another tenant" in (world.services.domains.checked(OPERATOR, theirs).reason or "")
+
+
+async def test_a_key_is_used_once_everybody_sees_it_and_a_new_record_is_looked_for_at_once(
+    world: World,
+) -> None:
+    world.add()
+    world.publish()
+    await world.go()
+    await world.go()
+    (new,) = world.services.keys.rotate(OPERATOR, NAME)
+    assert await world.go() == 1
+    assert world.services.keys.show(OPERATOR, new.id).state == "pending"
+    world.words.authority[new.name, "TXT"] = [new.record_value]
+    await world.go(120)
+    assert world.services.keys.show(OPERATOR, new.id).state == "pending"
+    world.words.publish(new.name, "TXT", new.record_value)
+    await world.go(70)
+    assert world.services.keys.show(OPERATOR, new.id).state == "active"
+    assert world.state() == "active"
+
+
+async def test_a_new_shards_missing_alias_is_no_loss(world: World) -> None:
+    world.add()
+    world.publish()
+    await world.go()
+    world.services.shards.create(OPERATOR, "s1.acme.test", tenant="acme")
+    for _ in range(30):
+        await world.go(2 * HOUR)
+    assert (world.state(), world.events()) == ("active", ["active"])
+    hint = next(
+        one.hint for one in world.services.domains.checked(OPERATOR, NAME).records if one.type == "CNAME"
+    )
+    assert hint is not None
+
+
+async def test_history_has_a_row_only_where_something_changed(world: World) -> None:
+    world.add()
+    for _ in range(4):
+        await world.go(HOUR)
+    world.publish(NAME, "ownership")
+    await world.go(HOUR)
+    drifts = world.services.domains.history(OPERATOR, NAME)
+    seen = [(drift.type, drift.purpose, drift.before, drift.after) for drift in reversed(drifts)]
+    assert seen == [
+        ("TXT", "ownership", "unchecked", "missing"),
+        ("TXT", "dkim", "unchecked", "missing"),
+        ("TXT", "dmarc", "unchecked", "missing"),
+        ("TXT", "ownership", "missing", "valid"),
+        (None, None, "pending", "verifying"),
+    ]
+    assert drifts[1].found[0].startswith("gatepost-verification=")
+    caller = limited(world.services.tenants.show(OPERATOR, "globex").id)
+    for look in (world.services.domains.history, world.services.domains.checked):
+        with pytest.raises(NotFound):
+            look(caller, NAME)
+    world.clock.advance(KEPT_SECONDS + DAY)
+    assert world.store.purge(world.clock.now()) == 5
+
+
+async def test_a_call_may_look_some_times_at_once_and_hears_when_again(world: World) -> None:
+    world.add()
+
+    def verify_often() -> int:
+        for count in range(10):
+            try:
+                world.services.domains.verify(OPERATOR, NAME)
+            except TooMany as error:
+                assert 1 <= error.retry_after <= 10
+                assert f"again in {error.retry_after} s" in error.fix
+                return count
+        return 10
+
+    assert await asyncio.to_thread(verify_often) == 6
+    world.clock.advance(10)
+    assert (await asyncio.to_thread(world.services.domains.verify, OPERATOR, NAME)).domain.state == "pending"
+
+
+async def test_domains_that_are_gone_are_forgotten(world: World) -> None:
+    domain_id = world.add()
+    await world.go()
+    assert world.store.known() == {domain_id}
+    world.services.domains.mark_verified(OPERATOR, NAME, "a test")
+    assert world.store.known() == {domain_id}
+    trial = world.services.domains.show(OPERATOR, "acme.trial.gatepost.test")
+    await world.go(2 * HOUR)
+    assert trial.id not in world.store.known()
+    world.store.leave({domain_id})
+    assert (world.store.known(), world.store.drifts(domain_id, "", 9)) == (set(), ())
+
+
+async def test_it_watches_until_it_is_told_to_stop(world: World) -> None:
+    world.add()
+    world.publish()
+    stop = asyncio.Event()
+    running = asyncio.create_task(world.watch.run(stop))
+    while world.state() != "active":
+        await asyncio.sleep(0.01)
+    stop.set()
+    await running
+    assert (
+        world.store.read(
+            world.services.domains.show(OPERATOR, NAME).id, world.services.tenants.show(OPERATOR, "acme").id
+        ).looked_at
+        is not None
+    )
