@@ -15,7 +15,6 @@ from gateway.app.status import status_of
 from gateway.faces.api.application import build_app
 from gateway.faces.api.parts import ApiParts
 from gateway.faces.api.rates import Rates
-from gateway.faces.api.server import ApiServer, open_local
 from gateway.system.config import Config, Endpoint
 from gateway.system.config.agreement import is_loopback
 from gateway.system.tls import ServerTls
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from gateway.control.apikeys.service import KnownKey
+    from gateway.faces.api.server import ApiServer
     from gateway.outgoing.composing import Send
 
 NoteUse = Callable[["KnownKey", str], None]
@@ -64,6 +64,9 @@ class ApiService:
 
     def start(self, sockets: Mapping[str, Sequence[socket.socket]]) -> None:
         """Begin to serve; `sockets` as the supervisor opened them. Raises OSError, TlsError."""
+        # A single command has the application too, and no use for the server.
+        from gateway.faces.api.server import ApiServer, open_local
+
         local = [open_local(self._config.api_socket)]
         listeners = list(sockets.get("api", ()))
         outside = [one for one in listeners if not _is_loopback(one)]

@@ -216,7 +216,12 @@ class LocalTransport:
         async def send(message: Any) -> None:
             messages.append(message)
 
-        await self._app(scope, receive, send)
+        try:
+            await self._app(scope, receive, send)
+        except Exception:
+            # What was unforeseen is in the log and answered with 500 by now; if not, it is told here.
+            if not messages:
+                raise
         start = messages[0]
         return Reply(
             start["status"],

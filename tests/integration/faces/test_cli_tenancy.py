@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.control.tenants.service import TenantService
 from tests.support.cli import Cli
 
 pytestmark = pytest.mark.parametrize("database_dialect", ["sqlite"], indirect=True)
@@ -103,3 +104,8 @@ def test_limits_are_raised_by_name(cli: Cli, acme: str) -> None:
 def test_what_is_refused_says_so_like_the_api(cli: Cli, acme: str) -> None:
     assert cli.refused("tenant", "show", "none") == (1, "tenant-not-found")
     assert cli.refused("account", "move", acme) == (1, "no-destination")
+
+
+def test_what_nobody_foresaw_is_an_error_like_others(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TenantService, "page", lambda *_: 1 / 0)
+    assert cli.refused("tenant", "list") == (1, "internal-error")
