@@ -43,3 +43,16 @@ class TooManyRequests(ServiceError):
             f"Try again in {max(1, round(retry_after))} s; RateLimit headers tell how much is left.",
         )
         self.retry_after = retry_after
+
+
+class UnsupportedMedia(ServiceError):
+    """The body is of a kind that the operation does not take."""
+
+    status = 415
+
+    def __init__(self, kind: str, taken: str) -> None:
+        super().__init__(
+            "unsupported-media-type",
+            f"A body of the type {kind[:100] or 'unknown'} is not taken here.",
+            f"Send one of {taken}, and say so in Content-Type.",
+        )

@@ -8,6 +8,7 @@ def show_tenant(call: Caller, tenant: str) -> TenantView:
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -75,12 +76,14 @@ def operation(
     once: bool | None = None,
     current: Current | None = None,
     media: str | None = None,
+    takes: str | None = None,
 ) -> Callable[[Handler], Handler]:
     """Register a handler that returns a view (or Tagged), a Page of views (`many`), or a Response.
 
     `right`: "read" for GET, else "write". `shows`: the view's dataclass, or a Pydantic model. `once`: it
     takes an Idempotency-Key, as a POST does whose change is one of the control database. `media`: what its
-    Response is, if not JSON. A handler runs in a thread: it may block.
+    Response is, if not JSON. `takes`: a media type that its body may have instead of JSON. A handler runs
+    in a thread, where it may block, unless it is a coroutine function.
     """
     known_right: Right = right or ("read" if method == "GET" else "write")
     facts = Facts(cli, known_right, support, method == "POST" if once is None else once, current)
@@ -90,17 +93,22 @@ def operation(
         def run(*arguments: Any, **keywords: Any) -> Response:
             return _response(handler(*arguments, **keywords), status)
 
-        run.facts = facts  # type: ignore[attr-defined]
+        @functools.wraps(handler)
+        async def run_here(*arguments: Any, **keywords: Any) -> Response:
+            return _response(await handler(*arguments, **keywords), status)
+
+        endpoint: Any = run_here if inspect.iscoroutinefunction(handler) else run
+        endpoint.facts = facts
         api.add_api_route(
             path,
-            run,
+            endpoint,
             methods=[method],
             status_code=status,
             operation_id=cli.replace(" ", "-"),
             response_model=None,
             response_class=JSONResponse if media is None else Response,
             responses=_responses(shows, many, status, media),
-            openapi_extra=_described(facts),
+            openapi_extra=_described(facts, takes),
         )
         return handler
 
@@ -136,7 +144,7 @@ def _responses(
     return described
 
 
-def _described(facts: Facts) -> dict[str, Any]:
+def _described(facts: Facts, takes: str | None) -> dict[str, Any]:
     """What OpenAPI says of the operation beside its parameters."""
     headers = []
     if facts.once:
@@ -147,6 +155,7 @@ def _described(facts: Facts) -> dict[str, Any]:
         "x-gatepost-cli": facts.cli,
         "x-gatepost-right": facts.right,
         **({"parameters": headers} if headers else {}),
+        **({"requestBody": {"content": {takes: {"schema": {"type": "string"}}}}} if takes else {}),
     }
 
 

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import JSONResponse
 
+from gateway.control.errors import Invalid
 from gateway.control.paging import Page, PageQuery
-from gateway.faces.api.caller import Caller
+from gateway.faces.api.caller import Call, Caller
+from gateway.faces.api.errors import UnsupportedMedia
 from gateway.faces.api.listing import paging
 from gateway.faces.api.mailnames import MESSAGE, detailed, with_ids
+from gateway.faces.api.models import Name, Text, seconds
 from gateway.faces.api.operation import operation
+from gateway.faces.api.outgoing import RAW_TYPE, MessageSend, SendBody, raw_message
+from gateway.faces.rendering import plain
+from gateway.outgoing.composing import RawMessage, SendOptions, SentMessage
 from gateway.outgoing.queue.views import MessageSummary
 
 api = APIRouter(tags=["messages"])
@@ -33,3 +42,68 @@ def list_messages(
 def show_message(call: Caller, message: str) -> dict[str, Any]:
     """One message with each of its recipients and all that happened to it."""
     return detailed(call, message)
+
+
+class RawOptions:
+    """How a raw message is sent; a JSON one says so in itself. Without `recipient` its header tells."""
+
+    def __init__(
+        self,
+        recipient: Annotated[list[Text], Query(max_length=10_000)] = [],  # noqa: B006 - FastAPI copies it
+        stream: Annotated[Name | None, Query()] = None,
+        tag: Annotated[list[Name], Query(max_length=100)] = [],  # noqa: B006 - FastAPI copies it
+        send_at: Annotated[datetime | None, Query()] = None,
+    ) -> None:
+        self.recipients = recipient
+        self._options = SendOptions(stream, tuple(tag), send_at=seconds(send_at))
+        self.given = bool(recipient) or self._options != SendOptions()
+
+    def options(self, key: str | None) -> SendOptions:
+        """How it is sent, under the caller's idempotency key."""
+        return replace(self._options, idempotency_key=key)
+
+
+@operation(
+    api,
+    "POST",
+    "/accounts/{grant_id}/messages",
+    cli="message send",
+    right="send",
+    shows=SentMessage,
+    status=202,
+    takes=RAW_TYPE,
+)
+def send_message(
+    call: Caller, request: Request, grant_id: str, body: SendBody, raw: Annotated[RawOptions, Depends()]
+) -> JSONResponse:
+    """Send a message as an account: JSON, or `message/rfc822` as it is to go. It is durable then."""
+    key = _key(call)
+    if isinstance(body, MessageSend):
+        _refuse_raw_options(raw)
+        sent = call.parts.send(call.actor, grant_id, body.message(), body.options(key))
+    else:
+        message = _raw(request, body, raw)
+        sent = call.parts.send(call.actor, grant_id, message, raw.options(key))
+    headers = {"Idempotency-Replayed": "true"} if sent.repeated else None
+    return JSONResponse(plain(sent), 202, headers=headers)
+
+
+def _key(call: Call) -> str | None:
+    conditions = call.actor.conditions
+    return conditions.once.key if conditions is not None and conditions.once is not None else None
+
+
+def _raw(request: Request, body: bytes, raw: RawOptions) -> RawMessage:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != RAW_TYPE:
+        raise UnsupportedMedia(kind, f"application/json, {RAW_TYPE}")
+    return raw_message(body, raw.recipients)
+
+
+def _refuse_raw_options(raw: RawOptions) -> None:
+    if raw.given:
+        raise Invalid(
+            "bad-parameter",
+            "These parameters are for a raw message.",
+            "Say it in the JSON: to, stream, tags, send_at.",
+        )

@@ -187,9 +187,7 @@ def list_deliveries(
     return call.parts.deliveries.deliveries(call.actor, webhook, state=state, limit=limit, cursor=cursor)
 
 
-@operation(
-    api, "POST", "/webhooks/{webhook}/replay", cli="webhook replay", shows=Replayed, current=_current
-)
+@operation(api, "POST", "/webhooks/{webhook}/replay", cli="webhook replay", shows=Replayed, current=_current)
 def replay_webhook(call: Caller, webhook: str, body: Replay) -> dict[str, int]:
     """Send what happened in a time within the last 14 days again, in order."""
     since, until = seconds(body.since), seconds(body.until)
