@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from gateway.app.desk import OpenedDesk, delivery_service
+from gateway.app.desk import OpenedDesk, audit_trail, delivery_service, event_feed, usage_service
 from gateway.app.explain import explain
 from gateway.app.sending import sending_alone
 from gateway.app.simulation import simulate_policy
@@ -15,6 +15,7 @@ from gateway.app.status import status_of
 from gateway.faces.api.application import build_app
 from gateway.faces.api.parts import ApiParts
 from gateway.faces.api.rates import Rates
+from gateway.faces.api.streams import Streams
 from gateway.system.config import Config, Endpoint
 from gateway.system.config.agreement import is_loopback
 from gateway.system.tls import ServerTls
@@ -44,6 +45,12 @@ def api_parts(desk: OpenedDesk, note_use: NoteUse, send: Send) -> ApiParts:
         status=lambda actor: status_of(desk, actor),
         send=send,
         deliveries=delivery_service(ground, desk.services),
+        audit=audit_trail(ground),
+        usage=usage_service(ground, desk.services),
+        feed=event_feed(ground),
+        source_uri=f"https://{ground.config.hostname}",
+        streams=Streams(),
+        is_welcome=desk.services.api_keys.is_welcome,
         simulate=lambda *arguments, **options: simulate_policy(desk, *arguments, **options),
     )
 

@@ -50,7 +50,9 @@ def stay_at_home(case: schemathesis.Case) -> None:
 
 @pytest.mark.timeout(900)
 def test_nothing_that_is_sent_breaks_the_api(description: Any) -> None:
-    operations = [found.ok() for found in description.get_all_operations()]
+    operations = [
+        one for found in description.get_all_operations() if "stream" not in (one := found.ok()).path
+    ]
     assert operations
     statuses: set[int] = set()
     broken = [said for one in operations if (said := breaks(one, statuses)) is not None]

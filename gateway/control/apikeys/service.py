@@ -163,6 +163,14 @@ class ApiKeyService:
                 networks=tuple(row.networks),
             )
 
+    def is_welcome(self, actor: Actor) -> bool:
+        """Whether a caller that was recognised would be so now: for requests that last."""
+        if actor.kind != "api":
+            return True
+        with self._writes.view() as session:
+            row = session.get(ApiKeyRow, actor.id)
+            return row is not None and _lives(session, row, self._writes.clock.now())
+
     def _limit(
         self,
         session: Session,
@@ -269,9 +277,11 @@ def _find(session: Session, actor: Actor, reference: str) -> ApiKeyRow:
 
 
 def _is_valid(session: Session, row: ApiKeyRow, asked: ApiKey, now: float) -> bool:
-    is_same = hmac.compare_digest(row.hash, asked.hash)
-    lives = row.revoked_at is None and (row.expires_at is None or now < row.expires_at)
-    if not is_same or not lives:
+    return hmac.compare_digest(row.hash, asked.hash) and _lives(session, row, now)
+
+
+def _lives(session: Session, row: ApiKeyRow, now: float) -> bool:
+    if row.revoked_at is not None or (row.expires_at is not None and now >= row.expires_at):
         return False
     if row.tenant_id is None:
         return True

@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gateway.control.apikeys.service import KnownKey
+    from gateway.control.audit.trail import AuditTrail
+    from gateway.control.events.feed import Feed
     from gateway.control.records import Actor
     from gateway.control.services import ControlServices
     from gateway.faces.api.explained import Explained
     from gateway.faces.api.rates import Rates
+    from gateway.faces.api.streams import Streams
     from gateway.outgoing.composing import Send
     from gateway.outgoing.queue import QueueService
     from gateway.outgoing.simulation import Simulation
+    from gateway.outgoing.usage.service import UsageService
     from gateway.outgoing.webhooks.service import DeliveryService
     from gateway.system.clock import Clock
     from gateway.system.ids import IdSource
@@ -35,7 +39,10 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class ApiParts:
-    """The services behind the operations. `note_use(key, address)` remembers a key's last use."""
+    """The services behind the operations. `note_use(key, address)` remembers a key's last use.
+
+    `source_uri` is what events name as their source; `is_welcome`: whether a caller's key still lives.
+    """
 
     services: ControlServices
     queue: QueueService
@@ -48,3 +55,9 @@ class ApiParts:
     send: Send
     simulate: Callable[..., Simulation]
     deliveries: DeliveryService
+    audit: AuditTrail
+    usage: UsageService
+    feed: Feed
+    source_uri: str
+    streams: Streams
+    is_welcome: Callable[[Actor], bool]

@@ -16,6 +16,7 @@ _JSON = "gatepost.json"
 
 ROOMS: dict[str, tuple[str, ...]] = {
     "access": ("api-key",),
+    "audit": ("audit",),
     "accounts": ("account",),
     "declarations": ("apply", "export"),
     "domains": ("domain",),
@@ -23,11 +24,12 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "lists": ("list",),
     "mail": ("queue", "refused", "trace", "status"),
     "messages": ("message",),
-    "operations": ("audit", "db", "master-key", "serve", "quickstart", "check", "version"),
+    "operations": ("db", "master-key", "serve", "quickstart", "check", "version"),
     "passwords": ("app-password",),
     "plans": ("plan",),
     "policies": ("policy",),
     "provisioning": ("provision",),
+    "reports": ("events", "usage"),
     "sending": ("shard", "source", "dkim-key"),
     "tenancy": ("tenant",),
     "webhooks": ("webhook",),

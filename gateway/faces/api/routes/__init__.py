@@ -5,9 +5,11 @@ from __future__ import annotations
 from gateway.faces.api.routes import (
     accounts,
     apikeys,
+    audit,
     declarations,
     dkimkeys,
     domains,
+    events,
     limits,
     lists,
     mail,
@@ -20,6 +22,7 @@ from gateway.faces.api.routes import (
     shards,
     sources,
     tenants,
+    usage,
     webhooks,
     workspaces,
 )
@@ -27,9 +30,11 @@ from gateway.faces.api.routes import (
 ROOMS = (
     accounts,
     apikeys,
+    audit,
     declarations,
     dkimkeys,
     domains,
+    events,
     limits,
     lists,
     mail,
@@ -42,6 +47,7 @@ ROOMS = (
     shards,
     sources,
     tenants,
+    usage,
     webhooks,
     workspaces,
 )

@@ -1,4 +1,4 @@
-"""Running the installation: audit, databases, master key, serve, check, quickstart."""
+"""Running the installation: databases, master key, serve, check, quickstart."""
 
 from __future__ import annotations
 
@@ -9,57 +9,17 @@ import click
 from gateway import __version__
 from gateway.faces.cli.command import command
 from gateway.faces.cli.desk import Desk
-from gateway.faces.cli.output import CommandFailed, Printer
+from gateway.faces.cli.output import Printer
 from gateway.faces.rendering import plain
-
-AUDIT_COLUMNS = ("number", "created_at", "actor_id", "operation", "resource_kind", "resource_id")
 
 
 def add_to(root: click.Group) -> None:
     """Register the commands."""
-    for group in (audit, db, master_key):
+    for group in (db, master_key):
         root.add_command(group)
     for one in (serve, quickstart, check):
         root.add_command(one)
     command(root, "version")(version)
-
-
-@click.group()
-def audit() -> None:
-    """Who changed what."""
-
-
-@command(audit, "list")
-@click.option("--tenant", help="Only this tenant's.")
-@click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True)
-def audit_list(desk: Desk, printer: Printer, tenant: str | None, limit: int) -> None:
-    """The latest changes."""
-    rows = map(plain, desk.services.audit.list(desk.actor, tenant=tenant, limit=limit))
-    printer.many(rows, AUDIT_COLUMNS, "no changes yet")
-
-
-@command(audit, "show")
-@click.argument("entry")
-def audit_show(desk: Desk, printer: Printer, entry: str) -> None:
-    """One change, before and after."""
-    printer.one(plain(desk.services.audit.show(desk.actor, entry)))
-
-
-@command(audit, "verify")
-def audit_verify(desk: Desk, printer: Printer) -> None:
-    """Look whether the chain of changes is whole; exit 1 and the first broken row otherwise."""
-    found = plain(desk.services.audit.verify())
-    printer.one(found)
-    if found["problem"] is not None:
-        raise CommandFailed(
-            "audit-broken", str(found["problem"]), "Compare with a backup before you trust it."
-        )
-
-
-@command(audit, "export")
-def audit_export(desk: Desk, printer: Printer) -> None:
-    """Every change, oldest first."""
-    printer.many(map(plain, desk.services.audit.export(desk.actor)), AUDIT_COLUMNS, "no changes yet")
 
 
 @click.group()

@@ -1,0 +1,114 @@
+"""`/v1/audit`: who changed what, whether the record is whole, and how things were at a time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+from fastapi.responses import Response, StreamingResponse
+
+from gateway.control.audit.chain import AuditVerdict
+from gateway.control.audit.entries import AuditQuery, AuditView
+from gateway.control.audit.formats import report_csv, report_json
+from gateway.control.audit.history import AccountThen
+from gateway.control.audit.page import report_html
+from gateway.control.errors import Forbidden
+from gateway.control.paging import LONGEST_PAGE, Page
+from gateway.faces.api.caller import Caller
+from gateway.faces.api.models import seconds
+from gateway.faces.api.operation import operation
+from gateway.faces.rendering import plain
+
+api = APIRouter(tags=["audit"])
+
+Word = Annotated[str | None, Query(max_length=1_000)]
+Moment = Annotated[datetime, Query(description="RFC 3339; without a zone it is UTC.")]
+_FORMATS = {
+    "json": ("application/json", report_json),
+    "csv": ("text/csv; charset=utf-8", report_csv),
+    "html": ("text/html; charset=utf-8", report_html),
+}
+
+
+@operation(api, "GET", "/audit", cli="audit list", shows=AuditView, many=True)
+def list_audit(
+    call: Caller,
+    tenant: Word = None,
+    operation: Word = None,
+    resource: Word = None,
+    resource_kind: Word = None,
+    actor: Word = None,
+    database: Word = None,
+    since: Annotated[datetime | None, Query()] = None,
+    until: Annotated[datetime | None, Query()] = None,
+    limit: Annotated[int, Query(ge=1, le=LONGEST_PAGE)] = 100,
+    cursor: Word = None,
+) -> Page[AuditView]:
+    """Changes in every database, the newest first; `resource` is an id, `actor` one or kind and id."""
+    query = AuditQuery(
+        resource_id=resource,
+        resource_kind=resource_kind,
+        operation=operation,
+        actor=actor,
+        since=seconds(since),
+        until=seconds(until),
+    )
+    return call.parts.audit.list(
+        call.actor, query, tenant=tenant, database=database, cursor=cursor, limit=limit
+    )
+
+
+@operation(api, "GET", "/audit/verify", cli="audit verify", shows=AuditVerdict, many=True)
+def verify_audit(call: Caller) -> tuple[AuditVerdict, ...]:
+    """Follow the chain of every database: the first row that was changed, lost or moved is named."""
+    if not call.actor.is_operator:
+        raise Forbidden(
+            "operator-only",
+            "The chains hold every tenant's changes; only the operator follows them.",
+            "Ask the platform's operator.",
+        )
+    return call.parts.audit.verify()
+
+
+@operation(api, "GET", "/audit/export", cli="audit export", media="application/x-ndjson")
+def export_audit(call: Caller) -> StreamingResponse:
+    """Every change, the oldest first: one JSON document a line."""
+
+    def lines() -> Iterator[str]:
+        for entry in call.parts.audit.export(call.actor):
+            yield json.dumps(plain(entry)) + "\n"
+
+    return StreamingResponse(lines(), media_type="application/x-ndjson")
+
+
+@operation(api, "GET", "/audit/{entry}", cli="audit show", shows=AuditView)
+def show_audit(call: Caller, entry: str, database: Word = None) -> AuditView:
+    """One change, before and after: by its id, or by its number in a `database`."""
+    return call.parts.audit.show(call.actor, entry, database)
+
+
+@operation(api, "GET", "/accounts/{account}/then", cli="audit as-of", shows=AccountThen)
+def show_account_then(call: Caller, account: str, at: Moment) -> AccountThen:
+    """An account as it was at a time: its workspace, and the policy that bound it with every value."""
+    moment = seconds(at)
+    assert moment is not None
+    return call.services.history.account_at(call.actor, account, moment)
+
+
+@operation(api, "GET", "/tenants/{tenant}/audit-report", cli="audit report", media="application/json")
+def report_audit(
+    call: Caller,
+    tenant: str,
+    since: Moment,
+    until: Moment,
+    format: Annotated[Literal["json", "csv", "html"], Query()] = "json",
+) -> Response:
+    """Each account of a tenant in a time: made by whom, workspaces, policies, protocols, passwords."""
+    begin, end = seconds(since), seconds(until)
+    assert begin is not None
+    assert end is not None
+    media, write = _FORMATS[format]
+    return Response(write(call.services.history.report(call.actor, tenant, begin, end)), media_type=media)
