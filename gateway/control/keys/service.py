@@ -54,6 +54,9 @@ class KeyService:
         self, actor: Actor, domain: str, *, algorithm: str = "rsa", bits: int = _DEFAULT_BITS
     ) -> KeyView:
         """Make a key for a domain (its name or id). Raises NotFound, Invalid."""
+        with self._writes.view() as session:
+            # Before the work: who names nothing costs nothing.
+            find_domain(session, actor, domain)
         return self._add_made(actor, domain, self.make(algorithm, bits), "dkim-key.create", None)
 
     def import_pem(self, actor: Actor, domain: str, pem: bytes, *, selector: str | None = None) -> KeyView:
