@@ -12,6 +12,7 @@ pytest_plugins = [
     "tests.support.installation",
     "tests.support.peers",
     "tests.support.api",
+    "tests.support.browser",
     "tests.support.cli",
     "tests.support.nameservers",
 ]

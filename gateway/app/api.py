@@ -51,8 +51,22 @@ def api_parts(desk: OpenedDesk, note_use: NoteUse, send: Send) -> ApiParts:
         source_uri=f"https://{ground.config.hostname}",
         streams=Streams(),
         is_welcome=desk.services.api_keys.is_welcome,
+        public_url=public_url(ground.config),
         simulate=lambda *arguments, **options: simulate_policy(desk, *arguments, **options),
     )
+
+
+def public_url(config: Config) -> str | None:
+    """Where others reach the API: as configured, else at the first address that it listens on."""
+    if config.api.url is not None:
+        return config.api.url.rstrip("/")
+    if not config.listen.api:
+        return None
+    outside = [endpoint for endpoint in config.listen.api if not is_loopback(endpoint)]
+    if outside:
+        port = outside[0].port
+        return f"https://{config.hostname}" + (f":{port}" if port != 443 else "")
+    return f"http://{config.listen.api[0]}"
 
 
 def local_app(desk: OpenedDesk) -> FastAPI:

@@ -15,6 +15,7 @@ from gateway.control.bootstrap import Bootstrap
 from gateway.control.credentials.service import CredentialService
 from gateway.control.declarations.service import DeclarationService
 from gateway.control.deletion.service import DeletionService
+from gateway.control.domains.pages import DomainPages
 from gateway.control.domains.service import DomainService
 from gateway.control.domains.watch.local import local_sight
 from gateway.control.domains.watch.sight import DomainSight, Turns
@@ -61,6 +62,7 @@ class ControlServices:
     accounts: AccountService
     credentials: CredentialService
     domains: DomainService
+    pages: DomainPages
     keys: KeyService
     shards: ShardService
     sources: SourceService
@@ -156,6 +158,7 @@ class _Builder:
             accounts=AccountService(writes),
             credentials=CredentialService(writes, tag_key=self.installation.durable_key("credential-tag")),
             domains=domains,
+            pages=DomainPages(writes, self.installation.durable_key("domain-page"), domains.checked),
             keys=keys,
             shards=shards,
             sources=SourceService(writes),

@@ -118,4 +118,5 @@ def api(control_url: str, location_url: str, tmp_path: Path) -> Iterator[ApiWorl
         desk = OpenedDesk.over(made.ground)
         desk.services = made.services
         parts = api_parts(desk, lambda _, __: None, sending_alone(made.ground))
-        yield ApiWorld(replace(parts, rates=Rates(made.clock, 1_000_000.0, 1_000_000)), made)
+        rates = Rates(made.clock, 1_000_000.0, 1_000_000)
+        yield ApiWorld(replace(parts, rates=rates, public_url="https://mail.gatepost.test:8443"), made)

@@ -54,12 +54,14 @@ def _email_corpus() -> Path | None:
 
 
 PEERS = {
+    "chromium": Peer("chromium", _program("chromium")),
     "curl": Peer("curl", _program("curl")),
     "dovecot": Peer("dovecot-core", _program("dovecot")),
     "email-corpus": Peer("libpython3-testsuite", _email_corpus),
     "knot": Peer("knot", _program("knotd")),
     "mail-dkim": Peer("libmail-dkim-perl", _perl_module("Mail::DKIM::Verifier")),
     "msmtp": Peer("msmtp", _program("msmtp")),
+    "named-checkzone": Peer("bind9-utils", _program("named-checkzone")),
     "opendkim": Peer("opendkim", _program("opendkim")),
     "opendkim-testmsg": Peer("opendkim-tools", _program("opendkim-testmsg")),
     "postfix": Peer("postfix", _program("postfix")),

@@ -47,6 +47,10 @@ class PublicSuffixes:
         """Whether everybody can register names directly below this one (com, co.uk, github.io)."""
         return bool(self._list.is_public(name))
 
+    def registrable(self, name: str) -> str:
+        """The name that somebody registered, and that has a zone as a rule: acme.co.uk of a.acme.co.uk."""
+        return str(self._list.privatesuffix(name) or name)
+
 
 def is_below(name: str, parent: str) -> bool:
     """Whether `name` is `parent` or lies under it."""

@@ -14,6 +14,8 @@ from gateway.faces.api.operation import PROBLEM_CONTENT
 from gateway.faces.api.parts import ApiParts
 from gateway.faces.api.problems import add_handlers
 from gateway.faces.api.routes import ROOMS
+from gateway.faces.pages.routes import PREFIX as PAGES
+from gateway.faces.pages.routes import page_router
 
 PREFIX = "/v1"
 _ABOUT = (
@@ -28,6 +30,7 @@ def build_app(parts: ApiParts) -> FastAPI:
     app.state.parts = parts
     for room in ROOMS:
         app.include_router(room.api, prefix=PREFIX)
+    app.include_router(page_router(), prefix=PAGES)
     add_handlers(app)
     app.add_middleware(Envelope)
     app.add_api_route("/openapi.json", lambda: schema(app), include_in_schema=False)

@@ -42,6 +42,7 @@ class ApiParts:
     """The services behind the operations. `note_use(key, address)` remembers a key's last use.
 
     `source_uri` is what events name as their source; `is_welcome`: whether a caller's key still lives.
+    `public_url`: where others reach the API, without a final slash; None if they cannot.
     """
 
     services: ControlServices
@@ -61,3 +62,4 @@ class ApiParts:
     source_uri: str
     streams: Streams
     is_welcome: Callable[[Actor], bool]
+    public_url: str | None

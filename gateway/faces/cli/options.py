@@ -25,10 +25,13 @@ progress_option = click.option(
 
 def grace_option(function: Function) -> Function:
     """`--grace 7d`, as `grace_seconds`."""
-    option: Callable[[Function], Function] = click.option(
-        "--grace", "grace_seconds", callback=_duration, help="How long it can be restored, such as 7d."
-    )
-    return option(function)
+    return duration_option("--grace", "grace_seconds", "How long it can be restored, such as 7d.")(function)
+
+
+def duration_option(flag: str, name: str, help: str) -> Callable[[Function], Function]:
+    """An option such as `--ttl 14d`, as seconds; None if it is not given."""
+    option: Callable[[Function], Function] = click.option(flag, name, callback=_duration, help=help)
+    return option
 
 
 def _duration(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:

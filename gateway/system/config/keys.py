@@ -122,6 +122,7 @@ SECTIONS: Mapping[str, tuple[Key, ...]] = {
     ),
     "api": (
         Key("socket", values.path(), needs_restart=True),
+        Key("url", values.web_address(), needs_restart=True),
         Key("requests_per_second", values.integer(1, 1 << 20), _api.requests_per_second, needs_restart=True),
         Key("burst", values.integer(1, 1_000_000), _api.burst, needs_restart=True),
     ),

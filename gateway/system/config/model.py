@@ -159,9 +159,13 @@ class DomainsConfig:
 
 @dataclass(frozen=True, slots=True)
 class ApiConfig:
-    """The API: its Unix socket (None: `run/api.sock` in the state folder), and each key's rate over TCP."""
+    """The API: its Unix socket (None: `run/api.sock` in the state folder), and each key's rate over TCP.
+
+    `url`: where others reach it, for links to pages; None: worked out from [listen] api.
+    """
 
     socket: Path | None = None
+    url: str | None = None
     requests_per_second: int = 100
     burst: int = 500
 

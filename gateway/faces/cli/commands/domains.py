@@ -9,6 +9,7 @@ import click
 
 from gateway.faces.cli.client import at
 from gateway.faces.cli.command import command, confirm, yes_option
+from gateway.faces.cli.commands.domainviews import add_views
 from gateway.faces.cli.commands.tenancy import environment_option
 from gateway.faces.cli.desk import Desk
 from gateway.faces.cli.labels import label_options, labelled
@@ -23,6 +24,7 @@ HISTORY_COLUMNS = ("at", "name", "type", "before", "after", "found", "hint")
 
 def add_to(root: click.Group) -> None:
     """Register the group."""
+    add_views(domain)
     root.add_command(domain)
 
 
@@ -77,17 +79,21 @@ def domain_update(desk: Desk, printer: Printer, domain: str, **changes: Any) -> 
 
 @command(domain, "records")
 @click.argument("domain")
-@click.option("--format", "form", type=click.Choice(["table", "bind", "json"]), default="table")
-def domain_records(desk: Desk, printer: Printer, domain: str, form: str) -> None:
+@click.option("--format", "form", type=click.Choice(["table", "bind", "email", "json"]), default="table")
+@click.option("--origin", help="bind: names relative to this zone.")
+def domain_records(desk: Desk, printer: Printer, domain: str, form: str, origin: str | None) -> None:
     """The DNS records to publish for a domain."""
     rows = desk.api.get(at("/v1/domains/{}/records", domain))["items"]
-    if form == "bind" and not printer.as_json:
-        for row in rows:
-            print(bind_line(row))
-    elif form == "json":
+    if form == "json":
         print(json.dumps(rows, indent=2))
-    else:
+    elif form == "table" or printer.as_json:
         printer.many(rows, RECORD_COLUMNS, "no records")
+    else:
+        # Who wants a table does not pay for loading what writes zone files.
+        from gateway.faces.cli.recordforms import email_text, zone_snippet
+
+        shown = desk.api.get(at("/v1/domains/{}", domain)) if form == "email" else {}
+        print(email_text(shown, rows) if form == "email" else zone_snippet(rows, origin), end="")
 
 
 @command(domain, "promote")
@@ -156,16 +162,6 @@ def domain_delete(desk: Desk, printer: Printer, domain: str, grace_seconds: int 
 def domain_restore(desk: Desk, printer: Printer, domain: str) -> None:
     """Have a domain back that is in its time of grace."""
     printer.one(desk.api.post(at("/v1/domains/{}/restore", domain)))
-
-
-def bind_line(row: dict[str, Any]) -> str:
-    """A record as a zone file has it; long texts are split into strings of 255 octets."""
-    value = row["value"]
-    if row["type"] == "TXT":
-        pieces = [value[start : start + 255] for start in range(0, len(value), 255)] or [""]
-        value = " ".join('"' + piece.replace("\\", "\\\\").replace('"', '\\"') + '"' for piece in pieces)
-        value = f"( {value} )" if len(pieces) > 1 else value
-    return f"{row['name'].rstrip('.')}. 3600 IN {row['type']} {value}"
 
 
 def _print_check(printer: Printer, found: dict[str, Any]) -> None:
