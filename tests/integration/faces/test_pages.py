@@ -113,3 +113,12 @@ def test_the_command_prints_the_link(cli: Cli) -> None:
     made = cli.json("domain", "page", "mail.bücher.test", "--ttl", "1h")
     assert made["domain"] == "mail.xn--bcher-kva.test"
     assert cli.run("domain", "page", "mail.bücher.test", "--quiet").stdout.startswith("https://mail.gatepost")
+
+
+def test_waiting_tells_by_its_exit_status_whether_the_state_came(api: ApiWorld, cli: Cli) -> None:
+    words = ("domain", "wait", "mail.bücher.test", "--timeout", "0s")
+    ended = cli.run(*words)
+    assert ended.exit_code == 1
+    assert "mail.xn--bcher-kva.test is pending, not active." in ended.stderr
+    api.done("POST", "/v1/domains/mail.bücher.test/mark-verified", {"reason": "by telephone"})
+    assert cli.json(*words)["state"] == "active"
