@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from gateway.app.desk import OpenedDesk, audit_trail, delivery_service, event_feed, usage_service
 from gateway.app.explain import explain
+from gateway.app.publishing import publishing_service
 from gateway.app.sending import sending_alone
 from gateway.app.simulation import simulate_policy
 from gateway.app.status import status_of
@@ -44,6 +45,7 @@ def api_parts(desk: OpenedDesk, note_use: NoteUse, send: Send) -> ApiParts:
         explain=lambda *arguments, **options: explain(desk, *arguments, **options),
         status=lambda actor: status_of(desk, actor),
         send=send,
+        publishing=publishing_service(ground, desk.services),
         deliveries=delivery_service(ground, desk.services),
         audit=audit_trail(ground),
         usage=usage_service(ground, desk.services),

@@ -12,6 +12,7 @@ from typing import Protocol
 from gateway import __version__
 from gateway.app.desk import control_services, event_feed
 from gateway.app.parts import Ground
+from gateway.app.publishing import publishing_work
 from gateway.control.directory import Directory
 from gateway.control.keys.sealing import open_key
 from gateway.control.services import ControlServices
@@ -41,6 +42,8 @@ class EventWork(Protocol):
 def event_work(ground: Ground) -> list[EventWork]:
     """What events ask for, each to be run in this event loop. Raises SecretError, DatabaseAway."""
     work: list[EventWork] = [webhook_work(ground, control_services(ground))]
+    if ground.config.publishing.is_automatic:
+        work.append(publishing_work(ground))
     return [*work, notice_work(ground)] if ground.config.notices.enabled else work
 
 

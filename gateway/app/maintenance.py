@@ -9,6 +9,7 @@ from typing import Any
 
 from gateway.app.deletion import purge_deleted
 from gateway.app.parts import Ground
+from gateway.app.publishing import age_keys
 from gateway.app.settling import settle_moves
 from gateway.control.audit.trail import AuditTrail
 from gateway.control.directory import Directory
@@ -29,6 +30,7 @@ _STALE_SECONDS = 15.0
 _HOUR = 3600.0
 _JOB_SECONDS = 600.0
 _DELETION_SECONDS = 30.0
+_KEYS_SECONDS = 60.0
 _SETTLING_SECONDS = 1.0
 
 
@@ -40,6 +42,7 @@ def jobs(ground: Ground, stores: Mapping[str, QueueStore], loop: asyncio.Abstrac
 
     found = [
         Job("audit-heads", ground.control, _HOUR, partial(_log_heads, ground), 30.0),
+        Job("dkim-keys", ground.control, _KEYS_SECONDS, partial(age_keys, ground), 1.0),
         Job("deletions", ground.control, _DELETION_SECONDS, partial(purge_deleted, ground), 10.0),
         Job("settling", ground.control, _SETTLING_SECONDS, partial(settle_moves, ground), 1.0),
     ]

@@ -15,6 +15,7 @@ from gateway.control.bootstrap import Bootstrap
 from gateway.control.credentials.service import CredentialService
 from gateway.control.declarations.service import DeclarationService
 from gateway.control.deletion.service import DeletionService
+from gateway.control.domains.delegation import DelegationService
 from gateway.control.domains.pages import DomainPages
 from gateway.control.domains.service import DomainService
 from gateway.control.domains.watch.local import local_sight
@@ -76,6 +77,7 @@ class ControlServices:
     raises: RaiseService
     lists: ListService
     deletion: DeletionService
+    delegations: DelegationService
     _build: _Builder = field(repr=False)
 
     @classmethod
@@ -172,6 +174,7 @@ class _Builder:
             raises=RaiseService(writes),
             lists=ListService(writes),
             deletion=DeletionService(writes, settings),
+            delegations=DelegationService(writes),
             _build=self,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gateway.control.domains.delegation import refuse_below_others
 from gateway.control.domains.find import holder
 from gateway.control.domains.model import DomainRow
 from gateway.control.errors import Conflict
@@ -9,7 +10,10 @@ from gateway.control.transaction import ControlChange
 
 
 def hold(change: ControlChange, row: DomainRow, *, by: str) -> None:
-    """Make the domain its tenant's alone. Raises Conflict where another tenant holds it."""
+    """Make the domain its tenant's alone.
+
+    Raises Conflict where another tenant holds it, or what it lies under, and has not delegated that.
+    """
     other = holder(change.session, row.name)
     if other is not None and other.id != row.id:
         raise Conflict(
@@ -17,4 +21,5 @@ def hold(change: ControlChange, row: DomainRow, *, by: str) -> None:
             f"{row.name} is held by another tenant of this installation.",
             "One tenant holds a domain at a time; the operator must take it from that tenant first.",
         )
+    refuse_below_others(change.session, row.tenant_id, row.name)
     row.verified_at, row.verified_by = change.now, by

@@ -10,11 +10,12 @@ from sqlalchemy.orm import Session
 
 from gateway.control.accounts.promotion import Promotion, WaitingAddress, promote_addresses, waiting_for
 from gateway.control.clientids import set_client_id
+from gateway.control.domains.delegation import refuse_below_others
 from gateway.control.domains.dnsrecords import in_fixed_set, records_of
 from gateway.control.domains.find import find_domain, holder
 from gateway.control.domains.listing import LISTING
-from gateway.control.domains.model import HELD, MODES, STATES, DomainRow
-from gateway.control.domains.names import PublicSuffixes, is_below, parents, parse_name
+from gateway.control.domains.model import MODES, STATES, DomainRow
+from gateway.control.domains.names import PublicSuffixes, is_below, parse_name
 from gateway.control.domains.proof import hold
 from gateway.control.domains.view import DomainCheck, DomainView, RecordView, domain_view
 from gateway.control.domains.watch.observer import Conclusion, Observer
@@ -330,19 +331,7 @@ class DomainService:
                 f"{owner.name} has {name} already, in the environment {same.environment}.",
                 "Environments share no domain: use a sub-domain for another one.",
             )
-        above = session.scalars(
-            sa.select(DomainRow.name).where(
-                DomainRow.name.in_(parents(name)[1:]),
-                DomainRow.state.in_(HELD),
-                DomainRow.tenant_id != owner.id,
-            )
-        ).first()
-        if above is not None:
-            raise Conflict(
-                "parent-held",
-                f"{name} lies under {above}, which another tenant has proved.",
-                "Choose a domain of the tenant's own.",
-            )
+        refuse_below_others(session, owner.id, name)
 
 
 def _living(row: DomainRow) -> DomainRow:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from gateway.control.apikeys.service import KnownKey
     from gateway.control.audit.trail import AuditTrail
+    from gateway.control.domains.publishing.service import PublishingService
     from gateway.control.events.feed import Feed
     from gateway.control.records import Actor
     from gateway.control.services import ControlServices
@@ -54,6 +55,7 @@ class ApiParts:
     explain: Callable[..., Explained]
     status: Callable[[Actor], Status]
     send: Send
+    publishing: PublishingService
     simulate: Callable[..., Simulation]
     deliveries: DeliveryService
     audit: AuditTrail

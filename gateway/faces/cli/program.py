@@ -29,6 +29,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "plans": ("plan",),
     "policies": ("policy",),
     "provisioning": ("provision",),
+    "publishing": ("platform",),
     "reports": ("events", "usage"),
     "sending": ("shard", "source", "dkim-key"),
     "tenancy": ("tenant",),

@@ -12,9 +12,9 @@ import dns.resolver
 from gateway.control.domains.publishing.values import RecordKey, Values
 from gateway.control.domains.zonefile import plain_value
 
-_TIMEOUT_SECONDS = 5.0
+_TIMEOUT_SECONDS = 3.0
 _AT_ONCE = 8
-_PATIENCE = 32
+_PATIENCE = 8
 
 
 class ResolverLook:

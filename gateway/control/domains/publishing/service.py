@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import structlog
 
+from gateway.control.domains.platformrecords import platform_records
 from gateway.control.domains.publishing import store
 from gateway.control.domains.publishing.channel import Channel, ChannelAway, Seen
 from gateway.control.domains.publishing.desired import desired
@@ -21,6 +22,7 @@ from gateway.control.domains.publishing.values import (
     Wanted,
 )
 from gateway.control.domains.publishing.view import done, pending_of, planned
+from gateway.control.domains.view import RecordView
 from gateway.control.errors import Unavailable
 from gateway.control.lookup import not_found
 from gateway.control.records import Actor
@@ -88,6 +90,12 @@ class PublishingService:
         by_hand = not self.channel.is_automatic
         found = [pending_of(_newer(rows.get(key), fresh[key], now), by_hand=by_hand) for key in fresh]
         return tuple(sorted(found, key=lambda one: (one.name, one.type)))
+
+    def platform_records(self, actor: Actor) -> tuple[RecordView, ...]:
+        """What the operator's own zones must have; nothing is looked up. Raises NotFound for others."""
+        _operator_only(actor)
+        with self._writes.view() as session:
+            return platform_records(session, self._settings)
 
     def _compared(self, owners: Collection[str] | None) -> tuple[list[Wanted], dict[RecordKey, Kept]]:
         with self._writes.view() as session:

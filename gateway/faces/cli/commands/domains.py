@@ -10,6 +10,7 @@ import click
 from gateway.faces.cli.client import at
 from gateway.faces.cli.command import command, confirm, yes_option
 from gateway.faces.cli.commands.domainviews import add_views
+from gateway.faces.cli.commands.publishing import names
 from gateway.faces.cli.commands.tenancy import environment_option
 from gateway.faces.cli.desk import Desk
 from gateway.faces.cli.labels import label_options, labelled
@@ -26,6 +27,8 @@ def add_to(root: click.Group) -> None:
     """Register the group."""
     add_views(domain)
     root.add_command(domain)
+    for name, one in names.commands.items():
+        domain.add_command(one, name)
 
 
 @click.group()
