@@ -131,11 +131,15 @@ class Looker:
                     authority = await self._asking.ask(question, task.near, budget)
                     task.seen = replace(task.seen, authority=authority)
             for task in in_turn:
-                await self._ask_beside(task, subject, budget, _MOST_BESIDE if thorough else 1, memory.looks)
+                # Each has had its turn before another question has its.
+                rounds = memory.looks // len(tasks)
+                await self._ask_beside(task, subject, budget, _MOST_BESIDE if thorough else 1, rounds)
         except (BudgetSpent, Busy):
             return
 
-    async def _ask_beside(self, task: _Task, subject: Subject, budget: Budget, most: int, looks: int) -> None:
+    async def _ask_beside(
+        self, task: _Task, subject: Subject, budget: Budget, most: int, rounds: int
+    ) -> None:
         """What may tell more of a record that is not as it should be: another question in each look."""
         if task.record.publisher != "customer":
             return
@@ -143,7 +147,7 @@ class Looker:
         if seen is None or diagnose(task.record, seen).state == "valid":
             return
         questions = questions_beside(task.record, seen, subject.name)
-        for question in _in_turn(questions, task.before.told_by, looks)[:most]:
+        for question in _in_turn(questions, task.before.told_by, rounds)[:most]:
             inside = question.name == seen.zone or question.name.endswith(f".{seen.zone}")
             asked = self._asking.ask(question, subject.name, budget) if inside else None
             found = await (asked or self._asking.ask_resolver(question, budget))
@@ -179,9 +183,9 @@ def _waits(record: RecordView, memory: Memory) -> bool:
     return is_key and (known is None or known.propagation != "everywhere")
 
 
-def _in_turn(questions: Sequence[Question], told_by: str | None, looks: int) -> list[Question]:
-    """Another one first in each look, but before all the one that told something the last time."""
-    turn = looks % max(1, len(questions))
+def _in_turn(questions: Sequence[Question], told_by: str | None, rounds: int) -> list[Question]:
+    """Another one first in each round, but before all the one that told something the last time."""
+    turn = rounds % max(1, len(questions))
     return sorted((*questions[turn:], *questions[:turn]), key=lambda one: spelled(one) != told_by)
 
 
