@@ -60,6 +60,29 @@ def test_a_trial_name_is_given_once_for_each_environment(api: ApiWorld) -> None:
     assert api.refused("POST", "/v1/domains/trial", body) == (409, "domain-exists")
 
 
+def test_what_dns_showed_is_told_without_a_look_and_as_a_history(api: ApiWorld) -> None:
+    api.done("POST", "/v1/domains", {"name": "acme.test", "tenant": "Acme"})
+    before = api.done("GET", "/v1/domains/acme.test/verify")
+    assert (before["looked_at"], {one["state"] for one in before["records"]}) == (None, {"unchecked"})
+    looked = api.done("POST", "/v1/domains/acme.test/verify")
+    assert looked["looked_at"] is not None
+    assert {one["state"] for one in looked["records"]} == {"missing"}
+    assert "Not as it should be yet" in looked["reason"]
+    assert api.done("GET", "/v1/domains/acme.test/verify") == looked
+    rows = api.done("GET", "/v1/domains/acme.test/history?limit=2")["items"]
+    assert [(row["before"], row["after"]) for row in rows] == [("unchecked", "missing")] * 2
+    assert rows[0]["at"] == looked["looked_at"]
+
+
+def test_too_many_looks_are_refused_with_the_time_of_the_next(api: ApiWorld) -> None:
+    api.done("POST", "/v1/domains", {"name": "acme.test", "tenant": "Acme"})
+    for _ in range(6):
+        api.done("POST", "/v1/domains/acme.test/verify")
+    reply = api.call("POST", "/v1/domains/acme.test/verify")
+    assert (reply.status_code, reply.json()["code"]) == (429, "verify-too-soon")
+    assert int(reply.headers["retry-after"]) <= 10
+
+
 def test_keys_are_made_rotated_and_revoked_and_never_show_their_private_half(api: ApiWorld) -> None:
     api.done("POST", "/v1/domains", {"name": "acme.test", "tenant": "Acme"})
     first = api.done("GET", "/v1/dkim-keys?domain=acme.test")["items"][0]
@@ -98,6 +121,8 @@ def test_another_tenants_domains_and_keys_are_not_there(api: ApiWorld) -> None:
         ("PATCH", "/v1/domains/acme.test", {"mode": "send"}),
         ("GET", "/v1/domains/acme.test/records", None),
         ("POST", "/v1/domains/acme.test/verify", None),
+        ("GET", "/v1/domains/acme.test/verify", None),
+        ("GET", "/v1/domains/acme.test/history", None),
         ("POST", "/v1/domains/acme.test/mark-verified", {"reason": "mine"}),
         ("POST", "/v1/domains", {"name": "x.test", "tenant": "Acme"}),
         ("POST", "/v1/domains/trial", {"tenant": "Acme", "environment": "staging"}),
