@@ -25,6 +25,7 @@ class AccountRow(Base):
         sa.UniqueConstraint("id", "tenant_id"),
         sa.UniqueConstraint("id", "tenant_id", "environment"),
         sa.UniqueConstraint("tenant_id", "client_id"),
+        sa.Index("ix_accounts_client_id", "client_id"),
         sa.Index("ix_accounts_created_at_id", "created_at", "id"),
         sa.Index("ix_accounts_updated_at_id", "updated_at", "id"),
         sa.Index("ix_accounts_address_id", "address", "id"),
@@ -118,6 +119,7 @@ class PendingAddressRow(Base):
         ),
         sa.UniqueConstraint("domain_id", "key"),
         sa.Index("ix_pending_addresses_account_id", "account_id"),
+        sa.Index("ix_pending_addresses_key", "key"),
     )
 
     id: Mapped[Id]

@@ -36,6 +36,7 @@ class KeyRow(Base):
         _published_once("domain_id"),
         _published_once("shard_id"),
         sa.Index("ix_dkim_keys_state", "state"),
+        sa.Index("ix_dkim_keys_domain", "domain"),
         sa.Index("uq_dkim_keys_tenant_id_client_id", "tenant_id", "client_id", unique=True),
         sa.CheckConstraint("(domain_id IS NULL) <> (shard_id IS NULL)", name="one_owner"),
         one_of("state", STATES),

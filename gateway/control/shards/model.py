@@ -26,6 +26,8 @@ class ShardRow(Base):
         sa.UniqueConstraint("name"),
         sa.UniqueConstraint("client_id"),
         sa.Index("ix_shards_tenant_id_environment", "tenant_id", "environment"),
+        sa.Index("ix_shards_domain_id", "domain_id"),
+        sa.Index("ix_shards_source_id", "source_id"),
         one_of("environment", ENVIRONMENTS),
         one_of("state", STATES),
         sa.CheckConstraint("weight BETWEEN 1 AND 1000", name="weight"),

@@ -20,6 +20,8 @@ class WorkspaceRow(Base):
         sa.UniqueConstraint("id", "environment", "owner"),
         sa.UniqueConstraint("owner", "name_key"),
         sa.UniqueConstraint("client_id"),
+        sa.Index("ix_workspaces_tenant_id", "tenant_id"),
+        sa.Index("ix_workspaces_name_key_id", "name_key", "id"),
         one_of("environment", ENVIRONMENTS),
         sa.CheckConstraint(
             "(owner = 'shared' AND tenant_id IS NULL) OR (owner = tenant_id AND tenant_id IS NOT NULL)",
@@ -64,6 +66,7 @@ class WorkspacePatternRow(Base):
             ["workspaces.id", "workspaces.environment", "workspaces.owner"],
         ),
         sa.UniqueConstraint("owner", "environment", "pattern"),
+        sa.Index("ix_workspace_patterns_workspace_id", "workspace_id"),
     )
 
     id: Mapped[Id]

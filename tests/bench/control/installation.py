@@ -13,6 +13,7 @@ from gateway.app.desk import SYSTEM, OpenedDesk
 from gateway.control.records import RIGHTS
 from gateway.system.config import load
 from tests.bench.control.population import Population, populate
+from tests.bench.meter import cpu_seconds
 from tests.support.databases import running_server
 from tests.support.gateway import Gateway
 
@@ -41,6 +42,10 @@ class Installation:
     def port(self) -> int:
         """The API's port on loopback."""
         return int(self.gateway.state["api"]["url"].rpartition(":")[2])
+
+    def cpu_ms(self) -> float:
+        """Milliseconds that the gateway's processes have used; not those of PostgreSQL."""
+        return cpu_seconds(child.pid for child in self.gateway.children()) * 1000
 
 
 @contextmanager

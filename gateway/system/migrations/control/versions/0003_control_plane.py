@@ -24,6 +24,7 @@ def upgrade() -> None:
     _add_carrying()
     _add_callers_own()
     _add_listings()
+    _add_lookups()
     _add_provisioning()
 
 
@@ -230,6 +231,16 @@ def _add_listings() -> None:
     )
 
 
+def _add_lookups() -> None:
+    """What is asked for with every account that is provisioned, and by callers' own ids."""
+    op.create_index("ix_accounts_client_id", "accounts", ["client_id"])
+    op.create_index("ix_workspaces_tenant_id", "workspaces", ["tenant_id"])
+    op.create_index("ix_workspaces_name_key_id", "workspaces", ["name_key", "id"])
+    op.create_index("ix_workspace_patterns_workspace_id", "workspace_patterns", ["workspace_id"])
+    op.create_index("ix_shards_domain_id", "shards", ["domain_id"])
+    op.create_index("ix_shards_source_id", "shards", ["source_id"])
+
+
 def _add_provisioning() -> None:
     """Addresses that accounts get once their domain is active."""
     op.create_table(
@@ -257,6 +268,7 @@ def _add_provisioning() -> None:
         sa.UniqueConstraint("domain_id", "key", name="uq_pending_addresses_domain_id_key"),
     )
     op.create_index("ix_pending_addresses_account_id", "pending_addresses", ["account_id"], unique=False)
+    op.create_index("ix_pending_addresses_key", "pending_addresses", ["key"], unique=False)
     op.add_column(
         "account_addresses", sa.Column("logs_in", sa.Boolean(), nullable=False, server_default=sa.false())
     )

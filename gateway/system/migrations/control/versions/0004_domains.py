@@ -59,6 +59,7 @@ def _follow_keys() -> None:
             postgresql_where=published,
         )
     op.create_index("ix_dkim_keys_state", "dkim_keys", ["state"], unique=False)
+    op.create_index("ix_dkim_keys_domain", "dkim_keys", ["domain"], unique=False)
 
 
 def _keys() -> sa.Table:
