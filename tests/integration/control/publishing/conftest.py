@@ -1,6 +1,7 @@
 """Publishing to a real name server.
 
 Fixtures:
+    resolver     a fresh Unbound over it
     zones        a fresh Knot server with the platform's zone and two customers'
     publishing   services that publish to it, with a tenant `acme`
 """
@@ -26,7 +27,9 @@ from tests.support.nameservers import (
     TSIG_NAME,
     TSIG_SECRET,
     Authority,
+    LocalResolver,
     running_authority,
+    running_resolver,
 )
 from tests.support.peers import RequirePeer
 
@@ -57,22 +60,34 @@ def channel(zones: Authority, secret: str = TSIG_SECRET) -> UpdateChannel:
     return UpdateChannel(server, ["gatepost.test"], TTL)
 
 
-def publishing_over(services: ControlServices, location: Database, zones: Authority) -> Publishing:
-    """What publishes for these services."""
+def publishing_over(
+    services: ControlServices, location: Database, zones: Authority, resolver_port: int = 0
+) -> Publishing:
+    """What publishes for these services; without a resolver the server itself stands for one."""
     to = channel(zones)
     service = PublishingService(services.writes, location, services.settings, to)
-    look = KeyLook(
-        services.writes, services.keys, services.settings, to, ResolverLook([("127.0.0.1", zones.port)])
-    )
+    resolve = ResolverLook([("127.0.0.1", resolver_port or zones.port)])
+    look = KeyLook(services.writes, services.keys, services.settings, to, resolve)
     return Publishing(services, service, PublishingWork(services.writes, service, look), zones)
 
 
 @pytest.fixture
+def resolver(require_peer: RequirePeer, zones: Authority) -> Iterator[LocalResolver]:
+    """A fresh Unbound over it."""
+    with running_resolver(require_peer, dict.fromkeys(zones.zones, zones.port)) as running:
+        yield running
+
+
+@pytest.fixture
 def publishing(
-    control_url: str, location_database: Database, make_services: MakeServices, zones: Authority
+    control_url: str,
+    location_database: Database,
+    make_services: MakeServices,
+    zones: Authority,
+    resolver: LocalResolver,
 ) -> Publishing:
     """Bootstrapped services that publish, with a tenant `acme`."""
     services = make_services(control_url, settings=PUBLISHING)
     services.bootstrap()
     services.tenants.create(OPERATOR, "acme")
-    return publishing_over(services, location_database, zones)
+    return publishing_over(services, location_database, zones, resolver.port)
