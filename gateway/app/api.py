@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from gateway.app.desk import OpenedDesk, audit_trail, delivery_service, event_feed, usage_service
+from gateway.app.doctoring import doctor_of
 from gateway.app.explain import explain
 from gateway.app.publishing import publishing_service
 from gateway.app.sending import sending_alone
@@ -53,6 +54,7 @@ def api_parts(desk: OpenedDesk, note_use: NoteUse, send: Send) -> ApiParts:
         source_uri=f"https://{ground.config.hostname}",
         streams=Streams(),
         is_welcome=desk.services.api_keys.is_welcome,
+        doctor=lambda actor: doctor_of(desk).examine(actor),
         public_url=public_url(ground.config),
         simulate=lambda *arguments, **options: simulate_policy(desk, *arguments, **options),
     )

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from gateway.control.apikeys.service import KnownKey
     from gateway.control.audit.trail import AuditTrail
     from gateway.control.domains.publishing.service import PublishingService
+    from gateway.control.doctor.values import Report
     from gateway.control.events.feed import Feed
     from gateway.control.records import Actor
     from gateway.control.services import ControlServices
@@ -64,4 +65,5 @@ class ApiParts:
     source_uri: str
     streams: Streams
     is_welcome: Callable[[Actor], bool]
+    doctor: Callable[[Actor], Report]
     public_url: str | None

@@ -20,6 +20,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "accounts": ("account",),
     "declarations": ("apply", "export"),
     "domains": ("domain",),
+    "doctor": ("doctor",),
     "limits": ("limit",),
     "lists": ("list",),
     "mail": ("queue", "refused", "trace", "status"),

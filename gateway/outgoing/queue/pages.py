@@ -109,6 +109,13 @@ class MessagePages:
             sums[state] = sums.get(state, 0) + count
         return sums
 
+    def oldest(self) -> float | None:
+        """Since when the oldest mail of all tenants waits to be sent; None if nothing does."""
+        return min(
+            (at for at in self._gather(lambda c, _: [reading.oldest_waiting(c)]) if at is not None),
+            default=None,
+        )
+
     def _gather(self, read: Callable[[Connection, str], Sequence[T]]) -> list[T]:
         found: list[T] = []
         for name, database in self._locations.items():

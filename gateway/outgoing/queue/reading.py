@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from gateway.outgoing.queue import lookup, tables
 from gateway.outgoing.queue.search import summary_of
-from gateway.outgoing.queue.states import LIVE
+from gateway.outgoing.queue.states import LIVE, State
 from gateway.outgoing.queue.tables import IS_LIVE
 from gateway.outgoing.queue.views import (
     CredentialUse,
@@ -95,6 +95,17 @@ def live_counts(connection: Connection, actor: Actor | None = None) -> dict[str,
     elif actor is not None:
         query = query.where(own(actor, recipient))
     return {name.value: 0 for name in LIVE} | {row[0]: row[1] for row in connection.execute(query)}
+
+
+def oldest_waiting(connection: Connection) -> float | None:
+    """Since when the oldest recipient waits that could be sent to now or later; None if there is none."""
+    columns = tables.recipient.c
+    waiting = (State.READY.value, State.WAITING.value)
+    query = sa.select(sa.func.min(columns.queued_at)).where(
+        columns.state.in_(waiting), columns.parked.is_(None), sa.text(IS_LIVE)
+    )
+    oldest: float | None = connection.scalar(query)
+    return oldest
 
 
 def queue_row(row: Any, account_id: str | None, sender: str, location: str) -> QueueRow:

@@ -12,6 +12,7 @@ from gateway.system.config.model import (
     AuthConfig,
     DkimConfig,
     DnsConfig,
+    DoctorConfig,
     DomainsConfig,
     LimitsConfig,
     PublishingConfig,
@@ -153,6 +154,10 @@ SECTIONS: Mapping[str, tuple[Key, ...]] = {
         Key("mime_depth", values.integer(10, 1_000), _limits.mime_depth, needs_restart=True),
         Key("mime_parts", values.integer(100, 100_000), _limits.mime_parts, needs_restart=True),
         Key("free_space_bytes", values.size(0, 1 << 50), _limits.free_space_bytes, needs_restart=True),
+    ),
+    "doctor": (
+        Key("blocklists", values.many(values.host_name()), (), needs_restart=True),
+        Key("outward", values.many(values.host_name()), DoctorConfig().outward, needs_restart=True),
     ),
     "webhooks": (Key("allow_private", values.flag(), False, needs_restart=True),),
     "notices": (

@@ -20,6 +20,7 @@ from gateway.system.config.model import (
     ControlDatabase,
     DkimConfig,
     DnsConfig,
+    DoctorConfig,
     DomainsConfig,
     Endpoint,
     LimitsConfig,
@@ -245,6 +246,7 @@ class _Reading:
             notices=NoticesConfig(**part["notices"]),
             publishing=PublishingConfig(**part["publishing"]),
             dkim=DkimConfig(**part["dkim"]),
+            doctor=DoctorConfig(**part["doctor"]),
             domains=DomainsConfig(**part["domains"]),
             trial_selectors=part["trial"]["selectors"],
         )

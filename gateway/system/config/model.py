@@ -204,6 +204,14 @@ class LimitsConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class DoctorConfig:
+    """What `gatepost doctor` asks of others: lists about our addresses, and domains whose MX it tries."""
+
+    blocklists: tuple[str, ...] = ()
+    outward: tuple[str, ...] = ("gmail.com", "outlook.com")
+
+
+@dataclass(frozen=True, slots=True)
 class WebhooksConfig:
     """Where events may be sent. `allow_private`: also to private and loopback addresses, and without TLS."""
 
@@ -246,6 +254,7 @@ class Config:
     notices: NoticesConfig = NoticesConfig()
     publishing: PublishingConfig = PublishingConfig()
     dkim: DkimConfig = DkimConfig()
+    doctor: DoctorConfig = DoctorConfig()
     domains: DomainsConfig = DomainsConfig()
     trial_selectors: int = 0
     """DKIM keys that wait under the trial zone, published once; 0: each trial domain has names of its own."""
