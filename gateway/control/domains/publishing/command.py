@@ -17,7 +17,8 @@ import signal
 import subprocess
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 from gateway.control.domains.publishing.channel import Seen
 from gateway.control.domains.publishing.resolving import ResolverLook
@@ -26,6 +27,7 @@ from gateway.control.domains.publishing.values import PLATFORM, Change, Outcome,
 _AT_ONCE = 500
 _KEPT_VARIABLES = ("PATH", "HOME", "LANG", "TZ", "SSL_CERT_FILE")
 _LONGEST_REMARK = 300
+_MOST_REMARKS = 65_536
 
 
 class CommandChannel:
@@ -80,27 +82,35 @@ class CommandChannel:
     def _run(self, document: bytes) -> str | None:
         """None if all is done, else what to tell the operator."""
         environ = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
+        # Files, not pipes: a child that lives on could keep a pipe open for ever.
+        with TemporaryFile() as given, TemporaryFile() as remarks:
+            given.write(document)
+            given.seek(0)
+            try:
+                process = subprocess.Popen(
+                    [str(self._command)],
+                    stdin=given,
+                    stdout=subprocess.DEVNULL,
+                    stderr=remarks,
+                    env=environ,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                return f"{self._command} cannot be run: {error.strerror}"
+            return self._ended(process, remarks)
+
+    def _ended(self, process: subprocess.Popen[bytes], remarks: IO[bytes]) -> str | None:
         try:
-            process = subprocess.Popen(
-                [str(self._command)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                env=environ,
-                start_new_session=True,
-            )
-        except OSError as error:
-            return f"{self._command} cannot be run: {error.strerror}"
-        try:
-            _, remarks = process.communicate(document, self._timeout)
+            status = process.wait(self._timeout)
         except subprocess.TimeoutExpired:
-            # Its children too: whoever holds the pipe open would be waited for.
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             return f"{self._command} did not end within {self._timeout:g} s"
-        if process.returncode == 0:
+        if status == 0:
             return None
-        return f"{self._command} ended with status {process.returncode}{_remark(remarks)}"
+        remarks.seek(0)
+        words = _remark(remarks.read(_MOST_REMARKS))
+        return f"{self._command} ended with status {status}{words}"
 
 
 class ByHand:

@@ -68,7 +68,14 @@ def test_what_changes_nothing_leaves_no_trace(services: ControlServices) -> None
 
 @pytest.mark.parametrize(
     ("kind", "item"),
-    [("domain", "a@b.test"), ("domain", "com"), ("domain", ""), ("tld", "a b"), ("tld", "co.uk"), ("address", "acme.test")],
+    [
+        ("domain", "a@b.test"),
+        ("domain", "com"),
+        ("domain", ""),
+        ("tld", "a b"),
+        ("tld", "co.uk"),
+        ("address", "acme.test"),
+    ],
 )
 def test_what_cannot_stand_in_a_list(services: ControlServices, kind: str, item: str) -> None:
     with pytest.raises(Invalid):
