@@ -35,7 +35,7 @@ NoteUse = Callable[["KnownKey", str], None]
 def api_parts(desk: OpenedDesk, note_use: NoteUse, send: Send) -> ApiParts:
     """What the operations work with."""
     ground = desk.ground
-    config = ground.config.api
+    config, feed = ground.config.api, event_feed(ground)
     return ApiParts(
         services=desk.services,
         queue=desk.queue,
@@ -50,9 +50,9 @@ def api_parts(desk: OpenedDesk, note_use: NoteUse, send: Send) -> ApiParts:
         deliveries=delivery_service(ground, desk.services),
         audit=audit_trail(ground),
         usage=usage_service(ground, desk.services),
-        feed=event_feed(ground),
+        feed=feed,
         source_uri=f"https://{ground.config.hostname}",
-        streams=Streams(),
+        streams=Streams(feed),
         is_welcome=desk.services.api_keys.is_welcome,
         doctor=lambda actor: doctor_of(desk).examine(actor),
         public_url=public_url(ground.config),
@@ -83,7 +83,9 @@ class ApiService:
 
     def __init__(self, desk: OpenedDesk, note_use: NoteUse, send: Send) -> None:
         self._config = desk.ground.config
-        self._app = build_app(api_parts(desk, note_use, send))
+        parts = api_parts(desk, note_use, send)
+        self._streams = parts.streams
+        self._app = build_app(parts)
         self._tls: ServerTls | None = None
         self._servers: list[ApiServer] = []
 
@@ -109,7 +111,8 @@ class ApiService:
             self._tls.reload(config.tls)
 
     async def stop(self) -> None:
-        """Answer what has begun, then end."""
+        """Answer what has begun, then end; who waits for events waits no longer."""
+        self._streams.close()
         with contextlib.suppress(FileNotFoundError):
             self._config.api_socket.unlink()
         for server in self._servers:

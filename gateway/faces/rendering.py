@@ -11,7 +11,7 @@ from typing import Any
 
 def is_time(key: str) -> bool:
     """Whether a field of this name holds a time in seconds since 1970."""
-    return key in ("at", "since", "until") or key.endswith("_at")
+    return key in ("at", "since", "until") or key.endswith(("_at", "_until"))
 
 
 def iso(seconds: float) -> str:

@@ -67,8 +67,11 @@ class Feed:
 
     def head(self) -> str:
         """A cursor after everything that is there now. Raises DatabaseAway."""
-        positions = {source.name: source.head() for source in self._sources}
-        return encode_cursor(Cursor(positions, self._clock.now()))
+        return encode_cursor(Cursor(self.places(), self._clock.now()))
+
+    def places(self) -> dict[str, Position]:
+        """Where each source ends now: another answer, and there is something new. Raises DatabaseAway."""
+        return {source.name: source.head() for source in self._sources}
 
     def _begin(self, cursor: str | None, begin: float, horizon: float) -> tuple[Mapping[str, Position], bool]:
         known = decode_cursor(cursor) if cursor is not None else Cursor({}, horizon)

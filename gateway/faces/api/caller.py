@@ -65,7 +65,7 @@ def _refuse_unknown(request: Request) -> None:
     unknown = [
         name
         for name in request.query_params
-        if name not in known and not ("cursor" in known and name.startswith(METADATA_PREFIX))
+        if name not in known and not ("sort" in known and name.startswith(METADATA_PREFIX))
     ]
     if unknown:
         raise Invalid(

@@ -56,3 +56,17 @@ class UnsupportedMedia(ServiceError):
             f"A body of the type {kind[:100] or 'unknown'} is not taken here.",
             f"Send one of {taken}, and say so in Content-Type.",
         )
+
+
+class TooManyStreams(ServiceError):
+    """A caller waits for events in too many places at once."""
+
+    status = 429
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            "too-many-streams",
+            "Too many readers wait for events already.",
+            f"One caller has {most} at most; end one of them, or ask without waiting.",
+        )
+        self.retry_after = 5.0

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 from fastapi import Query, Request
 
-from gateway.control.errors import Invalid
 from gateway.control.paging import LONGEST_PAGE, PageQuery
 
 METADATA_PREFIX = "metadata."
@@ -29,8 +28,6 @@ def paging(*filters: str, sorts: tuple[str, ...] = ("created_at",)) -> Callable[
         pairs = {
             name: value for name, value in request.query_params.items() if name.startswith(METADATA_PREFIX)
         }
-        if pairs and not sorts:
-            raise Invalid("bad-parameter", "These have no metadata to filter by.", "Leave it out.")
         return PageQuery(given["limit"], given["cursor"], given.get("sort"), chosen | pairs)
 
     parameters: dict[str, Any] = {

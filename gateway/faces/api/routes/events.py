@@ -1,114 +1,205 @@
-"""`/v1/events`: what happens, as CloudEvents: by long poll, or as a stream."""
+"""`/v1/events`: what happened, by long poll or as a stream."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header, Query
-from fastapi.responses import StreamingResponse
-from pydantic import BaseModel
+from fastapi import APIRouter, Depends, Header, Query, Request
+from pydantic import BaseModel, ConfigDict
 from starlette.concurrency import run_in_threadpool
 
 from gateway.control.events.feed import FeedPage
-from gateway.control.events.types import Event, as_cloudevent
+from gateway.control.events.types import EventType, as_cloudevent
+from gateway.control.webhooks.filters import parse_filters, wants
 from gateway.faces.api.caller import Call, Caller
+from gateway.faces.api.models import seconds
 from gateway.faces.api.operation import operation
+from gateway.faces.api.streams import EventStream, Places
 
 api = APIRouter(tags=["events"])
 
-MOST_WAIT_SECONDS = 30.0
-LOOK_SECONDS = 0.5
-HEARTBEAT_SECONDS = 15.0
-MOST_EVENTS = 1_000
+_MOST_SECONDS = 30
+_HEARTBEAT_SECONDS = 2.0
+_STREAMED = 200
 
-Cursor = Annotated[str | None, Query(max_length=2_000, description="`next_cursor` of the page before.")]
-Types = Annotated[
-    list[Annotated[str, Query(max_length=100)]],
-    Query(description="Only these, such as gatepost.message.delivered.", max_length=50),
-]
-Start = Annotated[
-    Literal["oldest", "now"], Query(description="Where to begin without a cursor: 14 days are kept.")
-]
+
+class CloudEvent(BaseModel):
+    """An event (CloudEvents 1.0); whose it is stands in the four last, as far as it is anybody's."""
+
+    model_config = ConfigDict(extra="allow")
+
+    specversion: str
+    id: str
+    source: str
+    type: str
+    subject: str
+    time: datetime
+    datacontenttype: str
+    data: dict[str, Any]
+    tenantid: str = ""
+    workspaceid: str = ""
+    accountid: str = ""
+    environment: str = ""
 
 
 class EventPage(BaseModel):
-    """CloudEvents 1.0 in JSON. `lost`: the cursor was too old, and events before these are gone."""
+    """Events, and the cursor to go on with: there is one always, for more will happen.
 
-    items: list[dict[str, Any]]
+    `more`: there is more at once. `lost`: the cursor was older than what is kept; events may be missing.
+    """
+
+    items: list[CloudEvent]
     next_cursor: str
+    more: bool
     lost: bool
+
+
+Start = Literal["oldest", "now"]
+Types = Annotated[
+    list[Annotated[str, Query(max_length=100)]],
+    Query(max_length=50, description="Only these: message.delivered, domain.*; may be repeated."),
+]
+CursorQuery = Annotated[str | None, Query(max_length=10_000, description="`next_cursor` of the page before.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who reads, what, and from where."""
+
+    call: Call
+    types: frozenset[str]
+    since: float | None
+    start: Start
+
+    async def read(self, cursor: str | None, limit: int) -> FeedPage:
+        """The next events. Raises Invalid, DatabaseAway."""
+        return await run_in_threadpool(self._read, cursor, limit)
+
+    def _read(self, cursor: str | None, limit: int) -> FeedPage:
+        feed = self.call.parts.feed
+        begin = cursor
+        if cursor is None and self.since is None and self.start == "now":
+            begin = feed.head()
+        return feed.read(self.call.actor, begin, types=self.types, limit=limit, since=self.since)
+
+    async def is_welcome(self) -> bool:
+        """Whether the caller's key still lives. Raises DatabaseAway."""
+        return await run_in_threadpool(self.call.parts.is_welcome, self.call.actor)
+
+    def shown(self, page: FeedPage) -> list[dict[str, Any]]:
+        """The events as CloudEvents."""
+        return [as_cloudevent(event, self.call.parts.source_uri) for event in page.events]
+
+
+def _reading(begin: Start) -> Callable[..., Reader]:
+    """A dependency that reads a Reader; without a cursor it begins at `begin` unless `start` says so."""
+
+    def read(
+        call: Caller,
+        types: Types = [],  # noqa: B006 - never changed
+        since: Annotated[datetime | None, Query(description="Without a cursor: from then on.")] = None,
+        start: Annotated[Start, Query(description="Where to begin without a cursor or time.")] = begin,
+    ) -> Reader:
+        filters = parse_filters(types) if types else []
+        known = frozenset(one.value for one in EventType if wants(filters, one.value))
+        return Reader(call, known, seconds(since), start)
+
+    return read
 
 
 @operation(api, "GET", "/events", cli="events list", shows=EventPage)
 async def list_events(
-    call: Caller,
-    cursor: Cursor = None,
-    types: Types = [],  # noqa: B006 - never changed
-    limit: Annotated[int, Query(ge=1, le=MOST_EVENTS)] = 100,
-    wait: Annotated[float, Query(ge=0, le=MOST_WAIT_SECONDS, description="Seconds to wait for one.")] = 0,
-    start: Start = "oldest",
+    request: Request,
+    reader: Annotated[Reader, Depends(_reading("oldest"))],
+    cursor: CursorQuery = None,
+    limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
+    wait: Annotated[float, Query(ge=0, le=_MOST_SECONDS, description="Seconds to wait for news.")] = 0,
 ) -> dict[str, Any]:
-    """The next events after a cursor; with `wait` it is answered when one comes."""
-    with call.parts.streams.held(call.actor.id):
-        here = await _begin(call, cursor, start)
-        deadline = asyncio.get_running_loop().time() + wait
-        while True:
-            page = await _read(call, here, types, limit)
-            here = page.cursor
-            if page.events or asyncio.get_running_loop().time() >= deadline:
-                break
-            await asyncio.sleep(LOOK_SECONDS)
-    return {"items": _documents(call, page.events), "next_cursor": page.cursor, "lost": page.lost}
+    """The next events; with `wait` the reply comes when there are some, or when the time is over."""
+    streams = reader.call.parts.streams
+    if not wait:
+        return _page(reader, await reader.read(cursor, limit))
+    with streams.joined(reader.call.actor.id):
+        return _page(reader, await _awaited(request, reader, cursor, limit, wait))
 
 
 @operation(api, "GET", "/events/stream", cli="events tail", media="text/event-stream")
 async def stream_events(
-    call: Caller,
-    cursor: Cursor = None,
-    types: Types = [],  # noqa: B006 - never changed
-    start: Start = "now",
-    last_event_id: Annotated[str | None, Header(max_length=2_000)] = None,
-) -> StreamingResponse:
-    """Server-sent events, from now on or after a cursor; the id of each is the cursor after it."""
-    here = await _begin(call, cursor or last_event_id, start)
-    # Before the first octet: a wrong cursor or type is a refusal, not a broken stream.
-    await _read(call, here, types, 1)
-    return StreamingResponse(_stream(call, here, types), media_type="text/event-stream")
+    reader: Annotated[Reader, Depends(_reading("now"))],
+    cursor: CursorQuery = None,
+    last_event_id: Annotated[str | None, Header(max_length=10_000)] = None,
+) -> EventStream:
+    """Events as they happen, as server-sent events; `Last-Event-ID` goes on where a reader was."""
+    place = reader.call.parts.streams.joined(reader.call.actor.id)
+    place.__enter__()
+    try:
+        # What is wrong with the question is told before the stream begins.
+        first = await reader.read(last_event_id or cursor, _STREAMED)
+    except BaseException:
+        place.__exit__(None, None, None)
+        raise
+    return EventStream(_told(reader, first), place)
 
 
-async def _stream(call: Call, here: str | None, types: Iterable[str]) -> AsyncIterator[str]:
-    quiet = 0.0
-    with call.parts.streams.held(call.actor.id):
-        yield ": welcome\n\n"
-        while True:
-            page = await _read(call, here, types, 1)
-            here = page.cursor
-            for document in _documents(call, page.events):
-                quiet = 0.0
-                yield f"id: {here}\nevent: {document['type']}\ndata: {json.dumps(document)}\n\n"
-            if page.events:
-                continue
-            await asyncio.sleep(LOOK_SECONDS)
-            quiet += LOOK_SECONDS
-            if quiet >= HEARTBEAT_SECONDS:
-                quiet = 0.0
-                if not await run_in_threadpool(call.parts.is_welcome, call.actor):
-                    return
-                yield ": alive\n\n"
+async def _awaited(request: Request, reader: Reader, cursor: str | None, limit: int, wait: float) -> FeedPage:
+    """The next events that come within `wait` seconds, or none."""
+    streams = reader.call.parts.streams
+    places: Places = {}
+    left = wait
+    while True:
+        places = await streams.places()
+        page = await reader.read(cursor, limit)
+        cursor = page.cursor
+        if page.events or page.lost or left <= 0 or streams.is_closed:
+            return page
+        step = min(left, _HEARTBEAT_SECONDS)
+        left -= step
+        await streams.news(places, step)
+        if await request.is_disconnected() or not await reader.is_welcome():
+            return page
 
 
-async def _begin(call: Call, cursor: str | None, start: str) -> str | None:
-    if cursor is None and start == "now":
-        return await run_in_threadpool(call.parts.feed.head)
-    return cursor
+async def _told(reader: Reader, page: FeedPage) -> AsyncIterator[str]:
+    """The stream: it ends when the caller's key does, or the process."""
+    parts = reader.call.parts
+    while True:
+        yield _lines(reader, page)
+        if parts.streams.is_closed or not await reader.is_welcome():
+            return
+        page = await _next(reader, page.cursor)
 
 
-async def _read(call: Call, cursor: str | None, types: Iterable[str], limit: int) -> FeedPage:
-    return await run_in_threadpool(call.parts.feed.read, call.actor, cursor, types=types, limit=limit)
+async def _next(reader: Reader, cursor: str) -> FeedPage:
+    """What is there after a cursor; if it is nothing, what is there when the time of a heartbeat is over."""
+    streams = reader.call.parts.streams
+    places = await streams.places()
+    page = await reader.read(cursor, _STREAMED)
+    if page.events or page.more:
+        return page
+    await streams.news(places, _HEARTBEAT_SECONDS)
+    return await reader.read(page.cursor, _STREAMED)
 
 
-def _documents(call: Call, events: Iterable[Event]) -> list[dict[str, Any]]:
-    return [as_cloudevent(event, call.parts.source_uri) for event in events]
+def _page(reader: Reader, page: FeedPage) -> dict[str, Any]:
+    return {
+        "items": reader.shown(page),
+        "next_cursor": page.cursor,
+        "more": page.more,
+        "lost": page.lost,
+    }
+
+
+def _lines(reader: Reader, page: FeedPage) -> str:
+    """A page as server-sent events. The last one has the cursor: who missed part of a page gets it again."""
+    told = [
+        f"event: {event['type']}\ndata: {json.dumps(event, separators=(',', ':'))}\n"
+        for event in reader.shown(page)
+    ]
+    lost = ": events older than the history are lost\n\n" if page.lost else ""
+    if not told:
+        return f"{lost}id: {page.cursor}\n\n"
+    return lost + "\n".join([*told[:-1], f"id: {page.cursor}\n{told[-1]}\n"])

@@ -76,10 +76,16 @@ def audit_as_of(desk: Desk, printer: Printer, account: str, time: str) -> None:
 def audit_verify(desk: Desk, printer: Printer) -> None:
     """Look whether every chain of changes is whole; exit 1 and the first broken row otherwise."""
     found = desk.api.get("/v1/audit/verify")["items"]
-    printer.many(found, ("database", "whole", "entries", "number", "problem"))
-    broken = [f"{one['database']}: {one['problem']}" for one in found if not one["whole"]]
+    broken = [one for one in found if not one["whole"]]
+    if printer.as_json:
+        first = broken[0] if broken else {"whole": True, "problem": None, "number": None, "database": None}
+        total = sum(one["entries"] for one in found)
+        printer.one({**first, "entries": total, "databases": found})
+    else:
+        printer.many(found, ("database", "whole", "entries", "number", "problem"))
     if broken:
-        raise CommandFailed("audit-broken", "; ".join(broken), "Compare with a backup before you trust it.")
+        said = "; ".join(f"{one['database']}: {one['problem']}" for one in broken)
+        raise CommandFailed("audit-broken", said, "Compare with a backup before you trust it.")
 
 
 @command(audit, "export")

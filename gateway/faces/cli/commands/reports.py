@@ -9,6 +9,7 @@ import click
 
 from gateway.faces.cli.command import command
 from gateway.faces.cli.desk import Desk
+from gateway.faces.cli.options import moment
 from gateway.faces.cli.output import Printer
 
 EVENT_COLUMNS = ("time", "type", "subject", "tenantid", "id")
@@ -25,7 +26,7 @@ USAGE_COLUMNS = (
 _WAIT_SECONDS = 20
 
 types_option = click.option(
-    "--type", "types", multiple=True, help="Only these, such as gatepost.message.delivered; may be repeated."
+    "--type", "types", multiple=True, help="Only these, message.delivered, domain.*; may be repeated."
 )
 
 
@@ -55,28 +56,37 @@ def events() -> None:
 
 @command(events, "list")
 @types_option
+@click.option("--since", help="From then on: 2027-01-31 or 2027-01-31T12:00:00Z.  [default: the oldest]")
 @click.option("--limit", type=click.IntRange(1, 1_000), default=100, show_default=True)
 @click.option("--cursor", help="Go on where another page ended.")
-def events_list(desk: Desk, printer: Printer, **query: Any) -> None:
+def events_list(desk: Desk, printer: Printer, since: str | None, **query: Any) -> None:
     """Events of the last 14 days, the oldest first."""
-    page = desk.api.get("/v1/events", **query)
+    page = desk.api.get("/v1/events", since=moment(since), **query)
     printer.many(page["items"], EVENT_COLUMNS, "no events")
     printer.say(f"Go on with --cursor {page['next_cursor']}")
 
 
 @command(events, "tail")
 @types_option
+@click.option("--since", help="Begin then, not now: 2027-01-31 or 2027-01-31T12:00:00Z.")
 @click.option("--since-oldest", is_flag=True, help="Begin with the oldest of the last 14 days.")
 @click.option("--most", type=click.IntRange(1), help="End after so many.")
 def events_tail(
-    desk: Desk, printer: Printer, types: tuple[str, ...], since_oldest: bool, most: int | None
+    desk: Desk,
+    printer: Printer,
+    types: tuple[str, ...],
+    since: str | None,
+    since_oldest: bool,
+    most: int | None,
 ) -> None:
     """Print events as they happen, one a line, until Ctrl-C."""
-    cursor, start = None, "oldest" if since_oldest else "now"
+    begin: dict[str, Any] = {"start": "oldest" if since_oldest else "now", "since": moment(since)}
     left = most
     while left is None or left > 0:
-        page = desk.api.get("/v1/events", types=types, cursor=cursor, wait=_WAIT_SECONDS, start=start)
-        cursor = page["next_cursor"]
+        page = desk.api.get("/v1/events", types=types, wait=_WAIT_SECONDS, **begin)
+        begin = {"cursor": page["next_cursor"]}
+        if page["lost"]:
+            click.echo("Events older than what is kept are lost.", err=True)
         for event in page["items"][:left]:
             _print(printer, event)
         left = None if left is None else left - len(page["items"])
