@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from gateway.control.apikeys.service import KnownKey
     from gateway.control.audit.trail import AuditTrail
-    from gateway.control.domains.publishing.service import PublishingService
     from gateway.control.doctor.values import Report
+    from gateway.control.domains.publishing.service import PublishingService
     from gateway.control.events.feed import Feed
     from gateway.control.records import Actor
     from gateway.control.services import ControlServices
