@@ -11,6 +11,7 @@ from gateway.app.deletion import purge_deleted
 from gateway.app.parts import Ground
 from gateway.app.publishing import age_keys
 from gateway.app.settling import settle_moves
+from gateway.app.trials import end_trials
 from gateway.control.audit.trail import AuditTrail
 from gateway.control.directory import Directory
 from gateway.control.records import WorkspaceRecord
@@ -45,6 +46,7 @@ def jobs(ground: Ground, stores: Mapping[str, QueueStore], loop: asyncio.Abstrac
         Job("dkim-keys", ground.control, _KEYS_SECONDS, partial(age_keys, ground), 1.0),
         Job("deletions", ground.control, _DELETION_SECONDS, partial(purge_deleted, ground), 10.0),
         Job("settling", ground.control, _SETTLING_SECONDS, partial(settle_moves, ground), 1.0),
+        Job("trials", ground.control, _HOUR, partial(end_trials, ground), 90.0),
     ]
     for name, store in stores.items():
         database = ground.locations[name]

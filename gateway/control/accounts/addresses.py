@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from gateway.control.accounts.model import AccountAddressRow, AccountRow
-from gateway.control.domains.model import DomainRow
+from gateway.control.domains.model import HELD, DomainRow
 from gateway.control.errors import Conflict, Invalid, NotFound
 from gateway.control.lookup import shown
 from gateway.control.tenants.model import TenantRow
@@ -30,7 +30,7 @@ def parse_address(text: str) -> Mailbox:
 
 
 def domain_of(session: Session, owner: TenantRow, mailbox: Mailbox) -> DomainRow:
-    """The tenant's domain that an address is of. Raises NotFound."""
+    """The tenant's domain that an address is of. Raises NotFound, Conflict (another tenant has proved it)."""
     name = mailbox.domain_key
     row = session.scalars(
         sa.select(DomainRow).where(DomainRow.tenant_id == owner.id, DomainRow.name == name)
@@ -41,7 +41,21 @@ def domain_of(session: Session, owner: TenantRow, mailbox: Mailbox) -> DomainRow
             f"The tenant {owner.name} has no domain {shown(name)}.",
             f"`gatepost domain add {name} --tenant ...` adds it; `gatepost domain list` shows the tenant's.",
         )
+    if row.state not in HELD and held_by_another(session, row):
+        raise Conflict(
+            "domain-held",
+            f"{shown(name)} belongs to another tenant, which has proved it.",
+            "Choose an address of a domain that the tenant owns.",
+        )
     return row
+
+
+def held_by_another(session: Session, claim: DomainRow) -> bool:
+    """Whether another tenant than the claim's has proved its name."""
+    other = sa.select(DomainRow.id).where(
+        DomainRow.name == claim.name, DomainRow.state.in_(HELD), DomainRow.tenant_id != claim.tenant_id
+    )
+    return session.scalar(other.limit(1)) is not None
 
 
 def refuse_taken(session: Session, mailbox: Mailbox) -> None:

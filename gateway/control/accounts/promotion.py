@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from gateway.control.accounts.model import AccountAddressRow, AccountRow, PendingAddressRow
 from gateway.control.accounts.view import account_view
-from gateway.control.domains.model import DomainRow
+from gateway.control.domains.model import HELD, DomainRow
 from gateway.control.errors import Conflict
 from gateway.control.recording import record
 from gateway.control.transaction import ControlChange
@@ -46,8 +46,7 @@ def await_address(change: ControlChange, account_id: str, domain: DomainRow, mai
     waiting = sa.select(PendingAddressRow.id).where(
         PendingAddressRow.domain_id == domain.id, PendingAddressRow.key == mailbox.key
     )
-    taken = change.session.get(AccountAddressRow, mailbox.key) is not None
-    if taken or change.session.scalar(waiting) is not None:
+    if _is_taken(change.session, domain, mailbox) or change.session.scalar(waiting) is not None:
         raise Conflict("address-taken", f"The address {mailbox} is taken.", "Choose another address.")
     change.add(
         PendingAddressRow(
@@ -61,6 +60,14 @@ def await_address(change: ControlChange, account_id: str, domain: DomainRow, mai
             created_at=change.now,
         )
     )
+
+
+def _is_taken(session: Session, domain: DomainRow, mailbox: Mailbox) -> bool:
+    """Whether an account has the address for good: one that another tenant made on a mere claim is no bar."""
+    found = session.get(AccountAddressRow, mailbox.key)
+    if found is None or found.tenant_id == domain.tenant_id:
+        return found is not None
+    return session.get_one(DomainRow, found.domain_id).state in HELD
 
 
 def promote_addresses(change: ControlChange, domain: DomainRow) -> Promotion:

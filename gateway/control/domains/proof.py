@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gateway.control.accounts.release import release_addresses
 from gateway.control.domains.delegation import refuse_below_others
 from gateway.control.domains.find import holder
 from gateway.control.domains.model import DomainRow
@@ -10,7 +11,7 @@ from gateway.control.transaction import ControlChange
 
 
 def hold(change: ControlChange, row: DomainRow, *, by: str) -> None:
-    """Make the domain its tenant's alone.
+    """Make the domain its tenant's alone: accounts of others lose the addresses they made on their claims.
 
     Raises Conflict where another tenant holds it, or what it lies under, and has not delegated that.
     """
@@ -23,3 +24,4 @@ def hold(change: ControlChange, row: DomainRow, *, by: str) -> None:
         )
     refuse_below_others(change.session, row.tenant_id, row.name)
     row.verified_at, row.verified_by = change.now, by
+    release_addresses(change, row)

@@ -84,6 +84,7 @@ SECTIONS: Mapping[str, tuple[Key, ...]] = {
     "trial": (
         Key("zone", values.host_name(), needs_restart=True),
         Key("selectors", values.integer(0, 10_000), 0, needs_restart=True),
+        Key("days", values.integer(0, 3_650), 30, needs_restart=True),
     ),
     "publishing": (
         Key("server", values.endpoint(53), needs_restart=True),

@@ -249,6 +249,7 @@ class _Reading:
             doctor=DoctorConfig(**part["doctor"]),
             domains=DomainsConfig(**part["domains"]),
             trial_selectors=part["trial"]["selectors"],
+            trial_days=part["trial"]["days"],
         )
 
     def _master_key(self, named: Path | None) -> Path:

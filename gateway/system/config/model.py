@@ -258,6 +258,8 @@ class Config:
     domains: DomainsConfig = DomainsConfig()
     trial_selectors: int = 0
     """DKIM keys that wait under the trial zone, published once; 0: each trial domain has names of its own."""
+    trial_days: int = 30
+    """How long a tenant may stay on the plan `trial`; 0: for ever."""
 
     @property
     def api_socket(self) -> Path:
