@@ -40,6 +40,8 @@ def test_the_commands_do_what_is_said(gateway: Gateway, require_peer: RequirePee
     first, *_ = result.stdout.partition("It was taken.")
     assert '"address":"bob@walk.trial.gatepost.test"' in first
     assert '"created":true' in first
+    assert '"state":"queued"' in result.stdout
+    assert result.stdout.count('"type":"gatepost.message.delivered"') == 2
     assert '{"changes":[]}' in result.stdout
     assert "452" in result.stdout, "two recipients are one too many"
     assert '"created":false' in result.stdout
