@@ -19,6 +19,7 @@ from gateway.faces.api.caller import Call, Caller
 from gateway.faces.api.models import seconds
 from gateway.faces.api.operation import operation
 from gateway.faces.api.streams import EventStream, Places
+from gateway.system.database import DatabaseAway
 
 api = APIRouter(tags=["events"])
 
@@ -165,12 +166,17 @@ async def _awaited(request: Request, reader: Reader, cursor: str | None, limit: 
 
 async def _told(reader: Reader, page: FeedPage) -> AsyncIterator[str]:
     """The stream: it ends when the caller's key does, or the process."""
-    parts = reader.call.parts
+    streams = reader.call.parts.streams
     while True:
         yield _lines(reader, page)
-        if parts.streams.is_closed or not await reader.is_welcome():
+        try:
+            if streams.is_closed or not await reader.is_welcome():
+                return
+            page = await _next(reader, page.cursor)
+        except DatabaseAway:
+            # The reader comes again from where it was; there is no other way to tell it by now.
+            yield ": the database is away\n\n"
             return
-        page = await _next(reader, page.cursor)
 
 
 async def _next(reader: Reader, cursor: str) -> FeedPage:

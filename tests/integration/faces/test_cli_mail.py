@@ -1,0 +1,81 @@
+"""The commands of the sending side: sources, shards, keys, sending, the queue, reports."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from tests.support.api import ApiWorld
+from tests.support.cli import Cli
+from tests.support.control import OPERATOR
+
+pytestmark = pytest.mark.parametrize("database_dialect", ["sqlite"], indirect=True)
+
+ADDRESS = "app@acme.test"
+
+
+@pytest.fixture(autouse=True)
+def _account(api: ApiWorld) -> None:
+    api.services.tenants.create(OPERATOR, "Acme")
+    api.services.domains.add(OPERATOR, "acme.test", tenant="Acme")
+    api.services.domains.mark_verified(OPERATOR, "acme.test", "test")
+    api.services.accounts.create(OPERATOR, ADDRESS, tenant="Acme")
+
+
+def test_shards_and_sources_are_made_changed_and_retired(cli: Cli) -> None:
+    cli.json("source", "create", "out.gatepost.test", "--ipv4", "192.0.2.1", "--pool", "big")
+    assert cli.json("source", "update", "out.gatepost.test", "--metadata", "rack=7")["metadata"] == {
+        "rack": "7"
+    }
+    made = cli.json("shard", "create", "s.acme.test", "--tenant", "Acme", "--route", "capture:")
+    assert made["source"] == "out.gatepost.test"
+    assert cli.json("shard", "update", "s.acme.test", "--weight", "7", "--stream", "bulk")["weight"] == 7
+    assert cli.json("shard", "pause", "s.acme.test")["state"] == "paused"
+    assert cli.json("shard", "retire", "s.acme.test", "--yes")["state"] == "retired"
+    assert cli.json("source", "retire", "out.gatepost.test", "--yes")["state"] == "retired"
+
+
+def test_a_key_is_rotated_and_told_apart(cli: Cli) -> None:
+    (first,) = cli.json("dkim-key", "list", "--domain", "acme.test")
+    assert cli.json("dkim-key", "update", first["id"], "--client-id", "k-1")["client_id"] == "k-1"
+    (successor,) = cli.json("dkim-key", "rotate", "acme.test")
+    assert cli.json("dkim-key", "show", successor["name"])["id"] == successor["id"]
+
+
+def test_a_message_is_sent_held_traced_and_dropped(cli: Cli, tmp_path: Path) -> None:
+    text = tmp_path / "text"
+    text.write_text("hello")
+    options = ("--to", "b@example.net", "--subject", "hi", "--text", str(text), "--header", "X-Order: 7")
+    with capture_logs():
+        sent = cli.json("message", "send", ADDRESS, *options, "--tag", "order")
+    assert [row["account"] for row in cli.json("queue", "list", "--account", ADDRESS)] == [ADDRESS]
+    (held,) = cli.json("queue", "hold", sent["id"], "--yes", "--reason", "odd")
+    assert held["state"] == "held"
+    assert cli.json("queue", "show", sent["id"])["recipients"][0]["state"] == "held"
+    cli.json("queue", "drop", sent["id"], "--yes")
+    kinds = [row["kind"] for row in cli.json("trace", sent["id"])]
+    assert kinds == ["accepted", "held", "dropped"]
+    shown = cli.json("message", "show", sent["id"])
+    assert (shown["tags"], shown["states"]) == (["order"], {"dropped": 1})
+    assert cli.json("refused", "list") == []
+
+
+def test_a_header_without_a_colon_is_a_wrong_use(cli: Cli) -> None:
+    result = cli.run("message", "send", ADDRESS, "--to", "b@example.net", "--header", "odd")
+    assert result.exit_code == 2
+
+
+def test_the_reports_tell_what_there_is(cli: Cli, api: ApiWorld) -> None:
+    api.mail(ADDRESS)
+    assert cli.json("status")["queue"]["ready"] == 1
+    table = csv.DictReader(io.StringIO(cli.run("usage", "--month", "2027-01", "--csv").stdout))
+    assert [row["tenant"] for row in table] == ["Acme"]
+    types = [event["type"] for event in cli.json("events", "list", "--type", "account.*")]
+    assert types == ["gatepost.account.created"]
+    verdict = cli.json("audit", "verify")
+    assert (verdict["whole"], verdict["problem"]) == (True, None)
+    assert {one["database"] for one in verdict["databases"]} == {"control", "default"}
