@@ -45,58 +45,61 @@ def problem(
 
 def add_handlers(app: FastAPI) -> None:
     """Let every error of `app` end as a problem document."""
-    log = structlog.get_logger("gateway.faces.api")
-
-    async def refused(_: Request, error: ServiceError) -> JSONResponse:
-        headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
-        seconds = getattr(error, "retry_after", None)
-        if seconds is not None:
-            headers["Retry-After"] = str(max(1, round(seconds)))
-        more = {}
-        problems = getattr(error, "problems", None)
-        if problems is not None:
-            more["problems"] = plain(problems)
-        return problem(error.status, error.code, error.detail, error.fix, headers=headers, **more)
-
-    async def unreadable(_: Request, error: RequestValidationError) -> JSONResponse:
-        mistakes = [_mistake(one) for one in error.errors()[:_MOST_MISTAKES]]
-        detail = "; ".join(f"{one['field']}: {one['problem']}" for one in mistakes)
-        fix = "Correct what is listed; /openapi.json describes every field."
-        return problem(422, "bad-request", detail, fix, errors=mistakes)
-
-    async def not_served(request: Request, error: HTTPException) -> JSONResponse:
-        code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
-        detail = f"{request.method} {request.url.path}: {error.detail}."
-        headers = dict(error.headers) if error.headers else None
-        return problem(
-            error.status_code, code, detail, "/openapi.json lists every operation.", headers=headers
-        )
-
-    async def away(_: Request, error: DatabaseAway) -> JSONResponse:
-        log.warning("database_away", reason=str(error))
-        headers = {"Retry-After": "2"}
-        detail = "The database cannot be reached; nothing was changed."
-        return problem(503, "database-away", detail, "Try again when it is back.", headers=headers)
-
-    async def sealed(_: Request, error: SecretError) -> JSONResponse:
-        return problem(503, "master-key", str(error), "Restore the master key's file.")
-
-    async def unexpected(request: Request, error: Exception) -> JSONResponse:
-        log.error("api_error", path=request.url.path, exc_info=error)
-        fix = "Look for api_error in the gateway's log, and report it."
-        return problem(500, "internal-error", "Something unexpected happened.", fix)
-
     handlers: dict[Any, Any] = {
-        ServiceError: refused,
-        RequestValidationError: unreadable,
-        HTTPException: not_served,
-        DatabaseAway: away,
-        SecretError: sealed,
+        ServiceError: _refused,
+        RequestValidationError: _unreadable,
+        HTTPException: _not_served,
+        DatabaseAway: _away,
+        SecretError: _sealed,
         AlreadyDone: _repeated,
-        Exception: unexpected,
+        Exception: _unexpected,
     }
     for kind, handler in handlers.items():
         app.add_exception_handler(kind, handler)
+
+
+async def _refused(_: Request, error: ServiceError) -> JSONResponse:
+    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
+    seconds = getattr(error, "retry_after", None)
+    if seconds is not None:
+        headers["Retry-After"] = str(max(1, round(seconds)))
+    more = {}
+    problems = getattr(error, "problems", None)
+    if problems is not None:
+        more["problems"] = plain(problems)
+    return problem(error.status, error.code, error.detail, error.fix, headers=headers, **more)
+
+
+async def _unreadable(_: Request, error: RequestValidationError) -> JSONResponse:
+    mistakes = [_mistake(one) for one in error.errors()[:_MOST_MISTAKES]]
+    detail = "; ".join(f"{one['field']}: {one['problem']}" for one in mistakes)
+    fix = "Correct what is listed; /openapi.json describes every field."
+    return problem(422, "bad-request", detail, fix, errors=mistakes)
+
+
+async def _not_served(request: Request, error: HTTPException) -> JSONResponse:
+    code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
+    detail = f"{request.method} {request.url.path}: {error.detail}."
+    headers = dict(error.headers) if error.headers else None
+    return problem(error.status_code, code, detail, "/openapi.json lists every operation.", headers=headers)
+
+
+async def _away(_: Request, error: DatabaseAway) -> JSONResponse:
+    structlog.get_logger("gateway.faces.api").warning("database_away", reason=str(error))
+    headers = {"Retry-After": "2"}
+    detail = "The database cannot be reached; nothing was changed."
+    return problem(503, "database-away", detail, "Try again when it is back.", headers=headers)
+
+
+async def _sealed(_: Request, error: SecretError) -> JSONResponse:
+    return problem(503, "master-key", str(error), "Restore the master key's file.")
+
+
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    log = structlog.get_logger("gateway.faces.api")
+    log.error("api_error", path=request.url.path, exc_info=error)
+    fix = "Look for api_error in the gateway's log, and report it."
+    return problem(500, "internal-error", "Something unexpected happened.", fix)
 
 
 async def _repeated(request: Request, error: AlreadyDone) -> JSONResponse:

@@ -202,20 +202,8 @@ class Intake:
         author = decision.author
         message_id = self._ids.message_id()
         commands = unique_recipients(envelope.recipients)
-        header = complete_header(
-            facts.header,
-            Trace(
-                self._hostname,
-                message_id,
-                submission.client,
-                only_recipient([str(command.recipient) for command in commands]),
-                # A program's own address is no business of those who get its mail.
-                identity.policy.sender.hide_client or submission.origin is Origin.API,
-                submission.received_at,
-                envelope.smtputf8,
-            ),
-            author.domain_key,
-        )
+        trace = self._trace(submission, message_id, commands)
+        header = complete_header(facts.header, trace, author.domain_key)
         content = b"".join((header.raw, b"\r\n", facts.body))
         rules = identity.policy.queue.stream(options.stream)
         return NewMessage(
@@ -253,6 +241,19 @@ class Intake:
             client_address=submission.client.address,
             facts=partial(record_facts, facts, identity.account, author),
             once=submission.once,
+        )
+
+    def _trace(self, submission: Submission, message_id: str, commands: Sequence[RcptCommand]) -> Trace:
+        hides = submission.identity.policy.sender.hide_client
+        return Trace(
+            self._hostname,
+            message_id,
+            submission.client,
+            only_recipient([str(command.recipient) for command in commands]),
+            # A program's own address is no business of those who get its mail.
+            hides or submission.origin is Origin.API,
+            submission.received_at,
+            submission.envelope.smtputf8,
         )
 
     def _placement(self, identity: Identity, from_domain: str, stream: str) -> Placement:
