@@ -102,7 +102,8 @@ def delivery_service(ground: Ground, services: ControlServices) -> DeliveryServi
     """What became of deliveries to webhooks: they lie in the default location."""
     database = ground.locations[ground.config.default_location]
     audit = LocationAudit(ground.ids, ground.installation.durable_key("audit"))
-    return DeliveryService(database, services.webhooks, audit, ground.clock)
+    source_uri = f"https://{ground.config.hostname}"
+    return DeliveryService(database, services.webhooks, audit, ground.clock, ground.ids, source_uri)
 
 
 def event_feed(ground: Ground) -> Feed:

@@ -58,6 +58,8 @@ class EventType(StrEnum):
     WEBHOOK_RESUMED = "gatepost.webhook.resumed"
     WEBHOOK_DISABLED = "gatepost.webhook.disabled"
     WEBHOOK_DELETED = "gatepost.webhook.deleted"
+    WEBHOOK_PING = "gatepost.webhook.ping"
+    """Sent to one webhook alone, when somebody asks for it."""
     MESSAGE_ACCEPTED = "gatepost.message.accepted"
     MESSAGE_REJECTED = "gatepost.message.rejected"
     MESSAGE_DELIVERED = "gatepost.message.delivered"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
@@ -50,7 +50,21 @@ class Dispatcher:
         ]
 
 
-def delivery_row(webhook: WebhookRecord, event: Event, source_uri: str, now: float) -> Row:
+class Receiver(Protocol):
+    """What a delivery needs to know of its webhook."""
+
+    @property
+    def id(self) -> str:
+        """The webhook's id."""
+        ...
+
+    @property
+    def state(self) -> str:
+        """Active, paused or disabled."""
+        ...
+
+
+def delivery_row(webhook: Receiver, event: Event, source_uri: str, now: float) -> Row:
     """The row of one event for one webhook; for one that is disabled it is only there to be replayed."""
     skipped = webhook.state == "disabled"
     return {

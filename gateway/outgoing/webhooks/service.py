@@ -8,15 +8,18 @@ from typing import Any
 import sqlalchemy as sa
 
 from gateway.control.errors import Conflict, Invalid
+from gateway.control.events.types import Event, EventType
 from gateway.control.lookup import shown
 from gateway.control.paging import LONGEST_PAGE, Page
 from gateway.control.records import Actor
 from gateway.control.webhooks.service import WebhookService
 from gateway.control.webhooks.view import WebhookView
 from gateway.outgoing.queue.audit import LocationAudit
+from gateway.outgoing.webhooks.dispatcher import delivery_row
 from gateway.outgoing.webhooks.tables import PENDING, STATES, delivery
 from gateway.system.clock import Clock
 from gateway.system.database import Database
+from gateway.system.ids import IdSource
 
 _columns = delivery.c
 
@@ -49,13 +52,21 @@ class DeliveryService:
     """Deliveries of the webhooks that a caller may see, kept for 14 days."""
 
     def __init__(
-        self, database: Database, webhooks: WebhookService, audit: LocationAudit, clock: Clock
+        self,
+        database: Database,
+        webhooks: WebhookService,
+        audit: LocationAudit,
+        clock: Clock,
+        ids: IdSource,
+        source_uri: str,
     ) -> None:
-        """`database` is the default location's."""
+        """`database` is the default location's; `source_uri` names the installation in what is sent."""
         self._database = database
         self._webhooks = webhooks
         self._audit = audit
         self._clock = clock
+        self._ids = ids
+        self._source_uri = source_uri
 
     def deliveries(
         self,
@@ -87,13 +98,7 @@ class DeliveryService:
 
         What is pending already stays as it is. Raises NotFound, Conflict (the webhook is disabled).
         """
-        found = self._webhooks.show(actor, webhook)
-        if found.state == "disabled":
-            raise Conflict(
-                "webhook-disabled",
-                f"The webhook {found.id} is disabled: {found.state_reason}.",
-                f"`gatepost webhook resume {found.id}` first.",
-            )
+        found = self._living(actor, webhook)
         now = self._clock.now()
         again = [*_of(found), _columns.event_at >= since, _columns.state != PENDING]
         if until is not None:
@@ -105,6 +110,40 @@ class DeliveryService:
             place = ("webhook", found.id, found.tenant_id)
             self._audit.append(connection, actor, "webhook.replay", place, None, after, now)
         return count
+
+    def ping(self, actor: Actor, webhook: str) -> DeliveryView:
+        """Send an event that tells nothing, to see whether it arrives; it is tried again like any other.
+
+        Raises NotFound, Conflict (the webhook is disabled).
+        """
+        found = self._living(actor, webhook)
+        now = self._clock.now()
+        event = Event(
+            id=f"ping:{self._ids.uuid()}",
+            type=EventType.WEBHOOK_PING,
+            time=now,
+            subject=f"webhook/{found.id}",
+            tenant_id=found.tenant_id,
+            workspace_id=found.workspace_id,
+            environment=found.environment,
+            data={"url": found.url},
+        )
+        row = delivery_row(found, event, self._source_uri, now)
+        with self._database.write() as connection:
+            made = connection.execute(sa.insert(delivery).values(row).returning(*delivery.c)).one()
+            place = ("webhook", found.id, found.tenant_id)
+            self._audit.append(connection, actor, "webhook.ping", place, None, {"event": event.id}, now)
+        return _view(made)
+
+    def _living(self, actor: Actor, webhook: str) -> WebhookView:
+        found = self._webhooks.show(actor, webhook)
+        if found.state == "disabled":
+            raise Conflict(
+                "webhook-disabled",
+                f"The webhook {found.id} is disabled: {found.state_reason}.",
+                f"`gatepost webhook resume {found.id}` first.",
+            )
+        return found
 
 
 def _of(webhook: WebhookView) -> list[sa.ColumnElement[bool]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.api import ApiWorld
+from tests.support.control import OPERATOR
 
 URL = "https://hooks.example.com/gatepost"
 
@@ -63,3 +64,14 @@ def test_replaying_tells_how_much(api: ApiWorld) -> None:
     made = api.done("POST", "/v1/webhooks", {"url": URL})
     body = {"since": "2026-01-01T00:00:00Z"}
     assert api.done("POST", f"/v1/webhooks/{made['id']}/replay", body) == {"events": 0}
+
+
+def test_a_ping_is_a_delivery_of_its_own(api: ApiWorld) -> None:
+    made = api.done("POST", "/v1/webhooks", {"url": URL, "events": ["message.*"]})
+    sent = api.done("POST", f"/v1/webhooks/{made['id']}/ping")
+    assert (sent["event"], sent["state"]) == ("gatepost.webhook.ping", "pending")
+    assert api.done("GET", f"/v1/webhooks/{made['id']}/deliveries")["items"] == [sent]
+    (row,) = api.done("GET", "/v1/audit?operation=webhook.ping")["items"]
+    assert row["resource_id"] == made["id"]
+    api.services.tenants.create(OPERATOR, "Other")
+    assert api.refused("POST", f"/v1/webhooks/{made['id']}/ping", key=api.key(tenant="Other"))[0] == 404

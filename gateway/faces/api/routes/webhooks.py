@@ -187,7 +187,15 @@ def list_deliveries(
     return call.parts.deliveries.deliveries(call.actor, webhook, state=state, limit=limit, cursor=cursor)
 
 
-@operation(api, "POST", "/webhooks/{webhook}/replay", cli="webhook replay", shows=Replayed, current=_current)
+@operation(
+    api, "POST", "/webhooks/{webhook}/ping", cli="webhook ping", shows=DeliveryView, status=202, once=False
+)
+def ping_webhook(call: Caller, webhook: str) -> DeliveryView:
+    """Send an event that tells nothing, to see whether it arrives: its delivery shows that."""
+    return call.parts.deliveries.ping(call.actor, webhook)
+
+
+@operation(api, "POST", "/webhooks/{webhook}/replay", cli="webhook replay", shows=Replayed, once=False)
 def replay_webhook(call: Caller, webhook: str, body: Replay) -> dict[str, int]:
     """Send what happened in a time within the last 14 days again, in order."""
     since, until = seconds(body.since), seconds(body.until)

@@ -119,6 +119,13 @@ def webhook_deliveries(desk: Desk, printer: Printer, webhook: str, **query: Any)
     printer.many(rows, DELIVERY_COLUMNS, "nothing was sent yet")
 
 
+@command(webhook, "ping")
+@click.argument("webhook")
+def webhook_ping(desk: Desk, printer: Printer, webhook: str) -> None:
+    """Send an event that tells nothing; `webhook deliveries` shows whether it arrived."""
+    printer.one(desk.api.post(at("/v1/webhooks/{}/ping", webhook)))
+
+
 @command(webhook, "replay")
 @click.argument("webhook")
 @click.option("--since", required=True, help="2027-01-31 or 2027-01-31T12:00:00Z.")

@@ -88,6 +88,16 @@ async def test_a_replay_sends_again_in_order_what_happened_since(world: World, r
     assert operations == ["webhook.replay"]
 
 
+async def test_a_ping_arrives_whatever_the_webhook_asked_for(world: World, receive: Receive) -> None:
+    receiver = receive()
+    hook, _ = world.hook(receiver.url(), events=["account.*"])
+    sent = world.deliveries.ping(OPERATOR, hook)
+    await world.send()
+    assert receiver.events == [sent.event_id]
+    [row] = world.rows()
+    assert (row.state, row.event_type) == ("delivered", "gatepost.webhook.ping")
+
+
 async def test_a_receiver_that_comes_back_gets_what_it_missed(world: World, receive: Receive) -> None:
     receiver = receive(410, 204)
     hook, _ = world.hook(receiver.url())

@@ -56,7 +56,12 @@ class World:
         self.dispatcher = self.make_dispatcher()
         self.client: Any = WebClient(loopback, allow_private=True)
         self.deliveries = DeliveryService(
-            location, services.webhooks, LocationAudit(services.writes.ids, AUDIT_KEY), clock
+            location,
+            services.webhooks,
+            LocationAudit(services.writes.ids, AUDIT_KEY),
+            clock,
+            services.writes.ids,
+            SOURCE,
         )
 
     @classmethod
