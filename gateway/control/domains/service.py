@@ -178,7 +178,8 @@ class DomainService:
         self._sight.book.save([(conclusion.memory, conclusion.drifts)])
         if conclusion.refusal is not None:
             raise conclusion.refusal
-        return self.checked(actor, subject.domain_id)
+        # The watch may have saved what it saw before: the caller is told what this look has found.
+        return self._check(actor, subject.domain_id, conclusion.memory)
 
     def observed(self, actor: Actor, look: Look, before: Memory) -> Conclusion:
         """Draw the conclusions of a look, in one transaction if there are any; the caller keeps them.
@@ -189,10 +190,13 @@ class DomainService:
 
     def checked(self, actor: Actor, reference: str) -> DomainCheck:
         """What the last look found, and when the next one is; nothing is looked at. Raises NotFound."""
+        return self._check(actor, reference, None)
+
+    def _check(self, actor: Actor, reference: str, memory: Memory | None) -> DomainCheck:
         with self._writes.view() as session:
             row = find_domain(session, actor, reference)
             view, records = domain_view(row), records_of(session, row, self._settings)
-        memory = self._sight.book.read(view.id, view.tenant_id)
+        memory = memory or self._sight.book.read(view.id, view.tenant_id)
         return DomainCheck(
             view,
             known_records(records, memory.records),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from gateway.control.domains.watch.states import Timing
-from gateway.control.domains.watch.store import Book
+from gateway.control.domains.watch.store import Book, is_older
 from gateway.control.domains.watch.values import Drift, Look, Memory, Subject
 from gateway.control.errors import TooMany
 from gateway.system.clock import Clock
@@ -72,6 +72,9 @@ class MemoryBook:
     def save(self, entries: Sequence[tuple[Memory, Sequence[Drift]]]) -> None:
         """See Book."""
         for memory, drifts in entries:
+            known = self.memories.get(memory.domain_id)
+            if known is not None and is_older(memory, known.looked_at):
+                continue
             self.memories[memory.domain_id] = memory
             self.changes.setdefault(memory.domain_id, []).extend(drifts)
 

@@ -32,7 +32,10 @@ class Book(Protocol):
         ...
 
     def save(self, entries: Sequence[tuple[Memory, Sequence[Drift]]]) -> None:
-        """Replace what is known of domains, and add the changes that were seen, in one transaction."""
+        """Replace what is known of domains, and add the changes that were seen, in one transaction.
+
+        A look that ended before the one that is kept changes nothing.
+        """
         ...
 
     def drifts(self, domain_id: str, tenant_id: str, limit: int) -> tuple[Drift, ...]:
@@ -58,9 +61,13 @@ class WatchStore:
         if not entries:
             return
         with self._database.write() as connection:
-            _forget(connection, [memory.domain_id for memory, _ in entries])
-            connection.execute(sa.insert(watch), [_row(memory) for memory, _ in entries])
-            rows = [_drift_row(memory, drift) for memory, drifts in entries for drift in drifts]
+            kept = _looked_at(connection, [memory.domain_id for memory, _ in entries])
+            fresh = [one for one in entries if not is_older(one[0], kept.get(one[0].domain_id))]
+            if not fresh:
+                return
+            _forget(connection, [memory.domain_id for memory, _ in fresh])
+            connection.execute(sa.insert(watch), [_row(memory) for memory, _ in fresh])
+            rows = [_drift_row(memory, drift) for memory, drifts in fresh for drift in drifts]
             if rows:
                 connection.execute(sa.insert(history), rows)
 
@@ -125,6 +132,19 @@ class WatchStore:
             for some in _portions(old):
                 connection.execute(sa.delete(history).where(history.c.id.in_(some)))
         return len(old)
+
+
+def is_older(memory: Memory, looked_at: float | None) -> bool:
+    """Whether a look ended before another one, of which `looked_at` tells."""
+    return memory.looked_at is not None and looked_at is not None and memory.looked_at < looked_at
+
+
+def _looked_at(connection: Connection, domain_ids: Collection[str]) -> dict[str, float | None]:
+    found: dict[str, float | None] = {}
+    for some in _portions(domain_ids):
+        query = sa.select(watch.c.domain_id, watch.c.looked_at).where(watch.c.domain_id.in_(some))
+        found |= {row.domain_id: row.looked_at for row in connection.execute(query)}
+    return found
 
 
 def _forget(connection: Connection, domain_ids: Collection[str]) -> None:

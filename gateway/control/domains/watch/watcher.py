@@ -113,7 +113,9 @@ class DomainWatch:
 
     async def _look(self, subject: Subject, memory: Memory) -> None:
         try:
-            self._seen.append((await self._looker.poll(subject, memory), memory))
+            # Awaited first: the list is another one by the time that a slow look ends.
+            look = await self._looker.poll(subject, memory)
+            self._seen.append((look, memory))
         except Exception:  # noqa: BLE001 - one domain's trouble is not that of the others
             self._log.exception("domain_look_failed", domain=subject.name)
             now = self._clock.now()

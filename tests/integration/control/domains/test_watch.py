@@ -9,13 +9,16 @@ import pytest
 
 from gateway.control.domains.watch.looking import Looker
 from gateway.control.domains.watch.store import KEPT_SECONDS, WatchStore
+from gateway.control.domains.watch.values import Drift, Memory
 from gateway.control.domains.watch.watcher import DomainWatch
 from gateway.control.errors import NotFound, TooMany
 from gateway.control.events.audited import AuditedEvents
 from gateway.control.events.source import Wanted
 from gateway.control.services import ControlServices
+from gateway.system.authority import Budget
 from gateway.system.clock import ManualClock
 from gateway.system.database import Database
+from gateway.system.observation import Observation, Question
 from tests.support.control import OPERATOR, MakeServices, limited
 from tests.support.sight import Words, sight_of
 
@@ -259,6 +262,35 @@ async def test_domains_that_are_gone_are_forgotten(world: World) -> None:
     assert trial.id not in world.store.known()
     world.store.leave({domain_id})
     assert (world.store.known(), world.store.drifts(domain_id, "", 9)) == (set(), ())
+
+
+async def test_a_look_that_takes_long_is_not_lost(world: World) -> None:
+    world.add()
+    world.publish()
+    answered = world.words.ask
+
+    async def slow(question: Question, near: str, budget: Budget) -> Observation:
+        await asyncio.sleep(0.5)
+        return await answered(question, near, budget)
+
+    world.words.ask = slow  # type: ignore[method-assign]
+    stop = asyncio.Event()
+    running = asyncio.create_task(world.watch.run(stop))
+    async with asyncio.timeout(20):
+        while world.state() != "active":
+            await asyncio.sleep(0.02)
+    stop.set()
+    await running
+
+
+def test_an_older_look_changes_nothing_that_a_later_one_has_found(world: World) -> None:
+    domain_id = world.add()
+    tenant_id = world.services.tenants.show(OPERATOR, "acme").id
+    drift = Drift(5.0, NAME, None, None, "pending", "active")
+    for at in (20.0, 10.0):
+        world.store.save([(Memory(domain_id, tenant_id, looked_at=at), [drift])])
+    assert world.store.read(domain_id, tenant_id).looked_at == 20.0
+    assert len(world.store.drifts(domain_id, tenant_id, 9)) == 1
 
 
 async def test_it_watches_until_it_is_told_to_stop(world: World) -> None:
