@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from contextlib import ExitStack
 from typing import Any
 
@@ -78,6 +79,7 @@ def control_services(
         trial_selectors=config.trial_selectors,
         dmarc_reports=config.publishing.dmarc_reports or "",
         tls_reports=config.publishing.tls_reports or "",
+        addresses=_addresses(config),
     )
     return ControlServices.open(
         ground.control,
@@ -88,6 +90,13 @@ def control_services(
         sight=sight if sight is not None else own_sight(ground),
         make_key=make_key,
     )
+
+
+def _addresses(config: Config) -> tuple[str, ...]:
+    """Where others reach this host, as far as the configuration says."""
+    endpoints = (*config.listen.submission, *config.listen.submissions, *config.listen.inbound)
+    hosts = {ipaddress.ip_address(endpoint.host) for endpoint in endpoints}
+    return tuple(sorted(str(host) for host in hosts if not host.is_unspecified and not host.is_loopback))
 
 
 def queue_service(ground: Ground) -> QueueService:

@@ -145,6 +145,7 @@ def _way(
         stream=stream,
         recipient_domain=to.domain_key,
         organisational_domain=ground.organisations.domain,
+        own_only=any(claim.kind == "trial" for claim in window.claims(author.domain_key)),
     )
     if shard is None:
         return Way(str(to), None, None, None, None)

@@ -15,6 +15,7 @@ _STATES = MappingProxyType(
         "tenant": {"active": "resumed", "suspended": "suspended", "deleting": "deleting"},
         "account": {"active": "resumed", "suspended": "suspended", "deleting": "deleting"},
         "domain": {},
+        "key": {"pending": "waiting"},
         "shard": {"active": "resumed", "paused": "paused", "retired": "retired"},
         "webhook": {"active": "resumed", "paused": "paused", "disabled": "disabled"},
     }
@@ -38,6 +39,7 @@ _RECORDS = MappingProxyType(
 """What was seen in DNS: the domain itself is as it was."""
 
 _MADE = (".create", ".add", ".add-trial")
+_NEW_KEYS = ("dkim-key.create", "dkim-key.import", "dkim-key.rotate")
 
 _TYPES = frozenset(one.value for one in EventType)
 
@@ -62,6 +64,8 @@ def event_type(operation: str, kind: str, before: Payload | None, after: Payload
 def _word(operation: str, kind: str, before: Payload | None, after: Payload | None) -> str:
     if after is None:
         return "deleted"
+    if kind == "key" and operation in _NEW_KEYS:
+        return _STATES[kind].get(str(_state(after)), str(_state(after)))
     if before is None:
         return "created" if operation.endswith(_MADE) else "nothing"
     old, new = _state(before), _state(after)

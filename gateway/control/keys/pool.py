@@ -18,12 +18,22 @@ from gateway.control.installation.vault import Vault
 from gateway.control.keys.material import record_name
 from gateway.control.keys.model import KeyRow, published_keys
 from gateway.control.keys.sealing import key_place
+from gateway.control.settings import ControlSettings
 from gateway.control.transaction import ControlChange
 
 
-def take_from_pool(change: ControlChange, vault: Vault, zone: str, domain: DomainRow) -> KeyRow:
+def take_from_pool(
+    change: ControlChange, vault: Vault, settings: ControlSettings, domain: DomainRow
+) -> KeyRow:
     """Hand the next waiting key to a trial domain, still pending. Raises Conflict when none is left."""
+    zone = settings.trial_zone
     key = change.session.scalars(waiting_keys(zone).order_by(KeyRow.id).limit(1)).one_or_none()
+    if key is None and pool_size(change.session, zone) < settings.trial_selectors:
+        raise Conflict(
+            "trial-keys-being-made",
+            f"The DKIM keys under {zone} are still being made.",
+            "`gatepost platform records` lists those there are; publish them, and try again.",
+        )
     if key is None:
         raise Conflict(
             "trial-keys-used-up",

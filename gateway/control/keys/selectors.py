@@ -60,6 +60,12 @@ def taken_selectors(session: Session, name: str) -> set[str]:
     return {*keys, *session.scalars(slots.where(DomainRow.name == name))}
 
 
+def slots_of(session: Session, domain: DomainRow) -> list[str]:
+    """The selectors of a domain that are aliases into the platform's zone, the oldest first."""
+    statement = sa.select(SlotRow.selector).where(SlotRow.domain_id == domain.id)
+    return list(session.scalars(statement.order_by(SlotRow.id)))
+
+
 def clean_selector(selector: str) -> str:
     """A caller's selector in lower case. Raises Invalid."""
     labels = selector.lower().split(".")

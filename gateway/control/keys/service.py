@@ -20,7 +20,13 @@ from gateway.control.keys.model import KeyRow, SlotRow, published_keys
 from gateway.control.keys.pool import take_from_pool
 from gateway.control.keys.sealing import key_place
 from gateway.control.keys.seen import keys_seen, must_be_seen_first
-from gateway.control.keys.selectors import clean_selector, dated_selector, free_slot, taken_selectors
+from gateway.control.keys.selectors import (
+    clean_selector,
+    dated_selector,
+    free_slot,
+    slots_of,
+    taken_selectors,
+)
 from gateway.control.keys.view import LISTING, KeyView, key_name, key_view
 from gateway.control.lookup import clean_metadata
 from gateway.control.paging import Page, PageQuery, read_page
@@ -264,7 +270,7 @@ class KeyService:
 
     def hand_out(self, change: ControlChange, domain: DomainRow) -> KeyRow:
         """Give a trial domain a key that is published already. Raises Conflict if there is none left."""
-        key = take_from_pool(change, self._vault, self._settings.trial_zone, domain)
+        key = take_from_pool(change, self._vault, self._settings, domain)
         self.put_in_force(change, key)
         return key
 
@@ -311,8 +317,13 @@ class KeyService:
             if not waits:
                 self.put_in_force(change, key)
         view = key_view(key)
-        record(change, operation, "key", None, view)
+        record(change, operation, "key", None, view, publish_by=self._publisher(change.session, domain, key))
         return view
+
+    def _publisher(self, session: Session, domain: DomainRow, key: KeyRow) -> str:
+        """Who puts a new key's record into DNS."""
+        ours = domain.kind != "custom" or key.selector in slots_of(session, domain)
+        return "platform" if ours else "customer"
 
     def _is_pooled(self, domain: DomainRow) -> bool:
         return domain.kind == "trial" and self._settings.trial_selectors > 0

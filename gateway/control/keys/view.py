@@ -13,7 +13,10 @@ from gateway.control.paging import Listing, one_by_one
 
 @dataclass(frozen=True, slots=True)
 class KeyView:
-    """A key as people see it: its DNS record, never its private half. `name` is where the record stands."""
+    """A key as people see it: its DNS record, never its private half. `name` is where the record stands.
+
+    `seen_at`: when DNS was first seen to have it; `withdrawn_at`: when its record was taken back.
+    """
 
     id: str
     name: str
@@ -29,6 +32,8 @@ class KeyView:
     activated_at: float | None
     retiring_at: float | None
     ended_at: float | None
+    seen_at: float | None
+    withdrawn_at: float | None
     client_id: str | None
     metadata: dict[str, str]
 
@@ -51,6 +56,8 @@ def key_view(row: KeyRow) -> KeyView:
         activated_at=row.activated_at,
         retiring_at=row.retiring_at,
         ended_at=row.ended_at,
+        seen_at=row.seen_at,
+        withdrawn_at=row.withdrawn_at,
         client_id=row.client_id,
         metadata=dict(row.metadata_),
     )

@@ -258,12 +258,14 @@ class Intake:
 
     def _placement(self, identity: Identity, from_domain: str, stream: str) -> Placement:
         environment = identity.workspace.environment
+        claims = self._directory.claims(from_domain)
         return Placement(
             self._directory.shards_of(identity.tenant.id, environment),
             environment=environment,
             from_domain=from_domain,
             stream=stream,
             organisational_domain=self._organisational_domain,
+            own_only=any(claim.kind == "trial" for claim in claims),
         )
 
     def _signature(

@@ -47,12 +47,15 @@ class Placement:
         from_domain: str,
         stream: str,
         organisational_domain: Callable[[str], str],
+        own_only: bool = False,
     ) -> None:
+        """`own_only`: see `choose_shard`."""
         self._shards = shards
         self._environment = environment
         self._from_domain = from_domain
         self._stream = stream
         self._organisational_domain = organisational_domain
+        self._own_only = own_only
         self._chosen: dict[str, ShardRecord] = {}
 
     def place(self, commands: Sequence[RcptCommand]) -> list[NewRecipient]:
@@ -72,6 +75,7 @@ class Placement:
                 stream=self._stream,
                 recipient_domain=domain,
                 organisational_domain=self._organisational_domain,
+                own_only=self._own_only,
             )
             if found is None:
                 raise NoShard(self._environment)

@@ -19,6 +19,7 @@ class Kind(StrEnum):
     STORAGE = "storage"
     RECORD_LOST = "domain-record-lost"
     VERIFICATION_FAILED = "domain-verification-failed"
+    KEY_WAITING = "dkim-key-waiting"
     SHARD_PAUSED = "shard-paused"
     TRIAL_ENDING = "trial-ending"
     WEBHOOK_DISABLED = "webhook-disabled"
@@ -33,6 +34,7 @@ PLACEHOLDERS: Mapping[Kind, frozenset[str]] = MappingProxyType(
         Kind.STORAGE: COMMON | _USED,
         Kind.RECORD_LOST: COMMON | {"domain", "state"},
         Kind.VERIFICATION_FAILED: COMMON | {"domain", "state"},
+        Kind.KEY_WAITING: COMMON | {"domain", "record", "value"},
         Kind.SHARD_PAUSED: COMMON | {"shard"},
         Kind.TRIAL_ENDING: COMMON | {"ends_at"},
         Kind.WEBHOOK_DISABLED: COMMON | {"webhook", "host", "reason"},
@@ -117,6 +119,18 @@ def _domain(kind: Kind) -> Callable[[Event], Draft]:
     return make
 
 
+def _key(event: Event) -> Draft | None:
+    """A new key is of interest to a customer who must publish it."""
+    if _said(event, "publish_by") != "customer":
+        return None
+    values = {
+        "domain": _said(event, "domain"),
+        "record": _said(event, "name"),
+        "value": _said(event, "record_value"),
+    }
+    return Draft(Kind.KEY_WAITING, str(event.tenant_id), event.subject, event.time, values)
+
+
 def _shard(event: Event) -> Draft:
     values = {"shard": _said(event, "name")}
     return Draft(Kind.SHARD_PAUSED, str(event.tenant_id), event.subject, event.time, values)
@@ -140,6 +154,7 @@ _MAKERS: Mapping[str, Callable[[Event], Draft | None]] = MappingProxyType(
         EventType.DOMAIN_DEGRADED: _domain(Kind.RECORD_LOST),
         EventType.DOMAIN_EXPIRED: _domain(Kind.VERIFICATION_FAILED),
         EventType.DOMAIN_SUSPENDED: _domain(Kind.VERIFICATION_FAILED),
+        EventType.KEY_WAITING: _key,
         EventType.SHARD_PAUSED: _shard,
         EventType.WEBHOOK_DISABLED: _webhook,
     }

@@ -20,8 +20,12 @@ def choose_shard(
     stream: str,
     recipient_domain: str,
     organisational_domain: OrganisationalDomain,
+    own_only: bool = False,
 ) -> ShardRecord | None:
     """The shard for one recipient, or None if the tenant has none that is not retired.
+
+    `own_only`: none but those that share the From's organisational domain will do, as for trial names:
+    their reputation is nobody else's.
 
     `shards` are the tenant's in one environment. Those that share the From's organisational
     domain go before others (SPF then aligns), then those that name the stream, then those open to
@@ -29,8 +33,10 @@ def choose_shard(
     a new shard takes only its share, and a paused one keeps its own (its mail waits).
     """
     candidates = [shard for shard in shards if shard.state != "retired"]
+    home = organisational_domain(from_domain)
+    if own_only:
+        candidates = [shard for shard in candidates if organisational_domain(shard.name) == home]
     if len(candidates) > 1:
-        home = organisational_domain(from_domain)
         candidates = _prefer(candidates, lambda shard: organisational_domain(shard.name) == home)
         candidates = _prefer(
             candidates, lambda shard: stream in shard.streams, lambda shard: not shard.streams

@@ -66,15 +66,26 @@ def next_state(state: str, evidence: Evidence, *, waits_since: float, now: float
 
 def evidence_of(pairs: Iterable[tuple[RecordView, RecordMemory]]) -> Evidence:
     """From the records of a look and what is known of them."""
+    pairs = list(pairs)
     ours = [(record, known) for record, known in pairs if _counts(record)]
+    texts = {
+        record.name
+        for record, known in pairs
+        if record.purpose == "dkim" and record.type == "TXT" and _is_everywhere(known)
+    }
     proofs = [known for record, known in ours if record.purpose == "ownership"]
-    keys = [known for record, known in ours if record.purpose == "dkim"]
+    # An alias alone verifies nothing: the text that it leads to must be there too.
+    keys = [
+        _is_everywhere(known) and (record.type != "CNAME" or record.value in texts)
+        for record, known in ours
+        if record.purpose == "dkim"
+    ]
     rest = [known for record, known in ours if record.purpose == "mx"]
     lost = [known for _, known in ours if known.lost_at is not None]
     longest = min(lost, key=lambda known: known.lost_at or 0.0, default=None)
     return Evidence(
         proved=_proved(proofs),
-        ready=all(map(_is_everywhere, (*proofs, *rest))) and (not keys or any(map(_is_everywhere, keys))),
+        ready=all(map(_is_everywhere, (*proofs, *rest))) and (not keys or any(keys)),
         lost_at=longest.lost_at if longest is not None else None,
         is_sure=longest is not None and longest.state in ("missing", "invalid"),
     )

@@ -32,7 +32,11 @@ def shard(name: str, weight: int = 1, streams: tuple[str, ...] = (), state: str 
 
 
 def choose(
-    shards: list[ShardRecord], to: str = "dest.example", sender: str = "acme.com", stream: str = ""
+    shards: list[ShardRecord],
+    to: str = "dest.example",
+    sender: str = "acme.com",
+    stream: str = "",
+    own_only: bool = False,
 ) -> str | None:
     found = choose_shard(
         shards,
@@ -40,6 +44,7 @@ def choose(
         stream=stream,
         recipient_domain=to,
         organisational_domain=ORGANISATIONS.domain,
+        own_only=own_only,
     )
     return found.name if found else None
 
@@ -55,6 +60,13 @@ def test_the_froms_own_organisation_goes_first() -> None:
     assert {choose(shards, to=f"d{n}.example", sender="third.net") for n in range(40)} == {
         s.name for s in shards
     }
+
+
+def test_a_trial_name_uses_shards_of_its_own_and_no_others() -> None:
+    shards = [shard("mail.acme.com"), shard("mail.acme.trial.example.net")]
+    trial = "acme.trial.example.net"
+    assert choose(shards, sender=trial, own_only=True) == "mail.acme.trial.example.net"
+    assert choose(shards[:1], sender=trial, own_only=True) is None
 
 
 def test_a_named_stream_goes_before_open_shards_and_others_avoid_it() -> None:
