@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -94,7 +94,7 @@ server:
     cache-max-negative-ttl: 1
     infra-host-ttl: 1
     minimal-responses: no
-    harden-dnssec-stripped: no
+    harden-dnssec-stripped: yes
     root-hints: ""
     qname-minimisation: no
     unblock-lan-zones: yes
@@ -110,7 +110,17 @@ remote-control:
 class Authority:
     """A Knot server; `zones` maps each zone to nothing special: records come by `put`."""
 
-    def __init__(self, folder: Path, knotd: Path, zones: Sequence[str], *, ttl: int, negative: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        knotd: Path,
+        zones: Sequence[str],
+        *,
+        ttl: int,
+        negative: int,
+        signed: Collection[str] = (),
+    ) -> None:
+        """`signed`: those of the zones that have DNSSEC."""
         self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
         self._folder = folder
@@ -122,6 +132,7 @@ class Authority:
         config += "zone:\n"
         for zone in zones:
             config += f"  - domain: {zone}\n    zonefile-load: whole\n"
+            config += "    dnssec-signing: on\n" if zone in signed else ""
             text = _ZONE.format(zone=zone, ttl=ttl, negative=negative)
             (folder / "zones" / f"{zone}.zone").write_text(text)
         (folder / "knot.conf").write_text(config)
@@ -180,27 +191,31 @@ class LocalResolver:
         self.address = f"127.0.0.1:{self.port}"
         self._folder = folder
         self._unbound = unbound
+        self._stubs = dict(stubs)
         folder.mkdir(parents=True, exist_ok=True)
+        self.trust(*anchors)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def trust(self, *anchors: str) -> None:
+        """Validate by these trust anchors (DS) alone from the next `start` on."""
         config = _UNBOUND.format(
             port=self.port,
-            folder=folder,
+            folder=self._folder,
             modules="validator iterator" if anchors else "iterator",
             anchors="".join(f'    trust-anchor: "{one}"\n' for one in anchors),
             stubs="".join(
                 f'stub-zone:\n    name: "{zone}."\n    stub-addr: 127.0.0.1@{port}\n    stub-prime: no\n'
-                for zone, port in stubs.items()
+                for zone, port in self._stubs.items()
             ),
         )
-        (folder / "unbound.conf").write_text(config)
-        self._first = next(iter(stubs))
-        self._process: subprocess.Popen[bytes] | None = None
+        (self._folder / "unbound.conf").write_text(config)
 
     def start(self) -> None:
         """Serve, and wait until it answers."""
         with (self._folder / "unbound.log").open("ab") as log:
             command = [str(self._unbound), "-d", "-c", str(self._folder / "unbound.conf")]
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
-        _await_answer(self.port, self._first, self._process, self._folder / "unbound.log")
+        _await_answer(self.port, list(self._stubs)[-1], self._process, self._folder / "unbound.log")
 
     def stop(self) -> None:
         """Stop serving, and forget everything."""
@@ -209,11 +224,12 @@ class LocalResolver:
 
 @contextmanager
 def running_authority(
-    require_peer: RequirePeer, *zones: str, ttl: int = 2, negative: int = 1
+    require_peer: RequirePeer, *zones: str, ttl: int = 2, negative: int = 1, signed: Collection[str] = ()
 ) -> Iterator[Authority]:
     """An authority for `zones` until the block ends."""
     with _folder() as folder:
-        authority = Authority(folder, require_peer("knot"), zones, ttl=ttl, negative=negative)
+        knotd = require_peer("knot")
+        authority = Authority(folder, knotd, zones, ttl=ttl, negative=negative, signed=signed)
         try:
             authority.start()
             yield authority
