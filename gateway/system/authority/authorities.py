@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import replace
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -46,6 +48,8 @@ class Authorities:
         self._port = port
         self._zones = ZoneCache(clock)
         self._addresses: dict[str, tuple[tuple[str, ...], float]] = {}
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        """Of those who look for the addresses of a server: each has a budget of its own to do so."""
         self._troubled: dict[Server, float] = {}
         self._log = structlog.get_logger("gateway.dns")
 
@@ -154,9 +158,14 @@ class Authorities:
         return found
 
     async def _addresses_of(self, name: str, budget: Budget) -> tuple[str, ...]:
-        known, until = self._addresses.get(name, ((), 0.0))
-        if until > self._clock.monotonic():
-            return known
+        """A server's addresses; whoever asks while somebody else does waits for the same answer."""
+        async with self._turns.setdefault(name, asyncio.Lock()):
+            known, until = self._addresses.get(name, ((), 0.0))
+            if until > self._clock.monotonic():
+                return known
+            return await self._look_up(name, budget)
+
+    async def _look_up(self, name: str, budget: Budget) -> tuple[str, ...]:
         for kind in ("A", "AAAA"):
             seen = await self.ask_resolver(Question(name, kind), budget)
             addresses = tuple(one for one in seen.answers if self._may_ask(one))

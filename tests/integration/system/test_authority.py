@@ -51,6 +51,15 @@ async def test_what_the_zones_servers_say(asking: Authorities, authority: Author
     assert other.outcome == "absent"
 
 
+async def test_questions_at_once_look_for_the_servers_once(asking: Authorities, authority: Authority) -> None:
+    authority.put("many.acme.test", "TXT", "here")
+    budget = Budget(7)
+    question = Question("many.acme.test", "TXT")
+    answers = await asyncio.gather(*(asking.ask(question, "acme.test", budget) for _ in range(5)))
+    assert [one.answers for one in answers] == [("here",)] * 5
+    assert budget.left == 0
+
+
 async def test_a_change_is_seen_at_the_authority_before_the_resolver_sees_it(
     asking: Authorities, authority: Authority
 ) -> None:
