@@ -133,16 +133,16 @@ class Zones:
 
     # --- the receiver ---
 
-    def text(self, name: str) -> str:
-        """The one TXT record of a name, as the resolver has it. Raises dns.exception.DNSException."""
-        [record] = self._lookups.resolve(name, "TXT")
-        return b"".join(record.strings).decode()
+    def texts(self, name: str) -> list[str]:
+        """The TXT records of a name, as the resolver has them. Raises dns.exception.DNSException."""
+        return [b"".join(record.strings).decode() for record in self._lookups.resolve(name, "TXT")]
 
     def verdicts(self, message: bytes) -> list[bool]:
         """Whether each DKIM signature of a message holds, with the keys that DNS has now."""
 
         def look_up(name: bytes, **_: object) -> bytes:
-            return self.text(name.decode()).encode()
+            [text] = self.texts(name.decode())
+            return text.encode()
 
         count = len(re.findall(rb"(?im)^dkim-signature:", message.partition(b"\r\n\r\n")[0]))
         return [bool(dkim.DKIM(message).verify(idx=one, dnsfunc=look_up)) for one in range(count)]

@@ -113,7 +113,9 @@ async def test_who_waits_is_told_as_soon_as_something_happens(api: ApiWorld) -> 
 async def test_a_stream_tells_what_was_and_what_comes_and_ends_with_the_process(api: ApiWorld) -> None:
     acme = await asyncio.to_thread(api.services.tenants.create, OPERATOR, "Acme")
     told: list[str] = []
-    streaming = asyncio.create_task(streamed(api, "/v1/events/stream", b"types=tenant.created&start=oldest", told))
+    streaming = asyncio.create_task(
+        streamed(api, "/v1/events/stream", b"types=tenant.created&start=oldest", told)
+    )
     while f"tenant/{acme.id}" not in subjects("".join(told)):
         await asyncio.sleep(0)
     other = await asyncio.to_thread(api.services.tenants.create, OPERATOR, "Other")
