@@ -161,9 +161,10 @@ def served(folder: Path, authority: Authority, resolver: LocalResolver) -> Itera
         name=TSIG_NAME,
         secret=secret,
     )
-    gateway = Gateway(folder / "var", settings=settings).start()
+    gateway = Gateway(folder / "var", settings=settings)
     try:
-        yield Zones(gateway, authority, resolver)
+        # Within: one that does not become ready in time is not left running.
+        yield Zones(gateway.start(), authority, resolver)
     finally:
         if gateway.process is not None:
             assert gateway.stop() == 0
