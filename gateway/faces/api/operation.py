@@ -75,15 +75,15 @@ def operation(
     support: bool = False,
     once: bool | None = None,
     current: Current | None = None,
-    media: str | None = None,
+    media: str | tuple[str, ...] = (),
     takes: str | None = None,
 ) -> Callable[[Handler], Handler]:
     """Register a handler that returns a view (or Tagged), a Page of views (`many`), or a Response.
 
     `right`: "read" for GET, else "write". `shows`: the view's dataclass, or a Pydantic model. `once`: it
     takes an Idempotency-Key, as a POST does whose change is one of the control database. `media`: what its
-    Response is, if not JSON. `takes`: a media type that its body may have instead of JSON. A handler runs
-    in a thread, where it may block, unless it is a coroutine function.
+    Response may be beside what it shows. `takes`: a media type that its body may have instead of JSON. A
+    handler runs in a thread, where it may block, unless it is a coroutine function.
     """
     known_right: Right = right or ("read" if method == "GET" else "write")
     facts = Facts(cli, known_right, support, method == "POST" if once is None else once, current)
@@ -106,7 +106,7 @@ def operation(
             status_code=status,
             operation_id=cli.replace(" ", "-"),
             response_model=None,
-            response_class=JSONResponse if media is None else Response,
+            response_class=Response if media and shows is None else JSONResponse,
             responses=_responses(shows, many, status, media),
             openapi_extra=_described(facts, takes),
         )
@@ -130,7 +130,7 @@ def _response(result: Any, status: int) -> Response:
 
 
 def _responses(
-    shows: type | None, many: bool, status: int, media: str | None
+    shows: type | None, many: bool, status: int, media: str | tuple[str, ...]
 ) -> dict[int | str, dict[str, Any]]:
     described: dict[int | str, dict[str, Any]] = {
         code: {"description": "Refused", "content": PROBLEM_CONTENT} for code in _ERRORS
@@ -139,8 +139,10 @@ def _responses(
         is_model = issubclass(shows, BaseModel)
         one = shows if is_model else model_of(shows)
         described[status] = {"model": page_of(shows) if many else one, "description": "Done"}
-    if media is not None:
-        described[status] = {"content": {media: {"schema": {"type": "string"}}}, "description": "Done"}
+    if media:
+        kinds = (media,) if isinstance(media, str) else media
+        texts = {one: {"schema": {"type": "string"}} for one in kinds}
+        described[status] = {"description": "Done", **described.get(status, {}), "content": texts}
     return described
 
 

@@ -15,7 +15,7 @@ from gateway.outgoing.usage.report import UsageRow, usage_csv
 api = APIRouter(tags=["usage"])
 
 
-@operation(api, "GET", "/usage", cli="usage", shows=UsageRow, many=True)
+@operation(api, "GET", "/usage", cli="usage", shows=UsageRow, many=True, media="text/csv")
 def show_usage(
     call: Caller,
     month: Annotated[str, Query(description="As 2026-11, in UTC.", max_length=20)],
