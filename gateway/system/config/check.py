@@ -57,6 +57,7 @@ def _problems(config: Config) -> Iterator[tuple[KeyPath, str]]:
     yield from _master_key(config)
     yield from _folders(config)
     yield from _packages(config)
+    yield from _publishing(config)
     if config.user is not None:
         try:
             pwd.getpwnam(config.user)
@@ -84,6 +85,19 @@ def _master_key(config: Config) -> Iterator[tuple[KeyPath, str]]:
         MasterKey.load(config.master_key_file)
     except SecretError as error:
         yield ("master_key", "file"), str(error)
+
+
+def _publishing(config: Config) -> Iterator[tuple[KeyPath, str]]:
+    """Who publishes names must be there, and the secret of updates this user's alone."""
+    file, command = config.publishing.tsig_secret_file, config.publishing.command
+    if file is not None:
+        key = ("publishing", "tsig_secret_file")
+        if not _readable(file):
+            yield key, f"{file} cannot be read; write the key's secret into it, in base64"
+        elif stat.S_IMODE(file.stat().st_mode) & stat.S_IROTH:
+            yield key, f"everyone may read {file}; chmod 640 it"
+    if command is not None and not os.access(command, os.X_OK):
+        yield ("publishing", "command"), f"{command} cannot be run; make it executable"
 
 
 def _folders(config: Config) -> Iterator[tuple[KeyPath, str]]:

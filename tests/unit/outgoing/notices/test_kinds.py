@@ -78,6 +78,21 @@ def test_changes_of_resources(type_: EventType, kind: Kind) -> None:
     assert set(draft.values) <= PLACEHOLDERS[kind] - COMMON
 
 
+@pytest.mark.parametrize(("publisher", "is_told"), [("customer", True), ("platform", False)])
+def test_a_key_that_waits_is_told_to_those_who_publish_it(publisher: str, is_told: bool) -> None:
+    after = {
+        "name": "gp20261126a._domainkey.acme.test",
+        "domain": "acme.test",
+        "record_value": "v=DKIM1; k=rsa; p=MII",
+        "publish_by": publisher,
+    }
+    draft = draft_of(event(EventType.KEY_WAITING, before=None, after=after))
+    assert (draft is not None) is is_told
+    if draft is not None:
+        assert draft.values["record"] == "gp20261126a._domainkey.acme.test"
+        assert set(draft.values) <= PLACEHOLDERS[draft.kind]
+
+
 def test_all_else_is_nobodys_business() -> None:
     assert draft_of(event(EventType.MESSAGE_DELIVERED)) is None
     assert draft_of(event(EventType.SHARD_PAUSED, tenant_id=None, after={"name": "x"})) is None

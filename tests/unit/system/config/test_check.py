@@ -101,3 +101,20 @@ def test_notes(folder: Path) -> None:
 )  # fmt: skip
 def test_sqlite_versions(version: tuple[int, ...], has_bug: bool) -> None:
     assert ("WAL-reset bug" in sqlite_note(version)) is has_bug
+
+
+def test_who_publishes_must_be_there_and_the_secret_ones_own(folder: Path) -> None:
+    secret = folder / "tsig"
+    more = (
+        '[publishing]\nserver = "192.0.2.53"\nzones = ["mail.example.com"]\ntsig_name = "gatepost"\n'
+        f'tsig_secret_file = "{secret}"\n'
+    )
+    write(folder, more)
+    assert ["cannot be read" in str(one) for one in check(folder).problems] == [True]
+    secret.write_text("c2VjcmV0")
+    secret.chmod(0o644)
+    assert ["chmod 640" in str(one) for one in check(folder).problems] == [True]
+    secret.chmod(0o600)
+    assert check(folder).problems == ()
+    write(folder, f'[publishing]\ncommand = "{secret}"\n')
+    assert ["make it executable" in str(one) for one in check(folder).problems] == [True]
