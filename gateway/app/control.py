@@ -24,6 +24,7 @@ from gateway.jobs import JobRunner
 from gateway.outgoing.queue import QueueStore
 from gateway.outgoing.queue.records import Records
 from gateway.system.config import ConfigError, load
+from gateway.system.heap import return_large_blocks
 from gateway.system.log import configure
 from gateway.system.tls import TlsError
 
@@ -37,6 +38,7 @@ CONTROL = "control"
 
 def run_control(context: ChildContext) -> int:
     """The entry of the control process; its exit status."""
+    return_large_blocks()
     configure(level=context.config.log_level, process=context.name)
     with opened(context.config) as ground:
         return uvloop.run(ControlProcess(ground, context).run())
