@@ -64,8 +64,12 @@ class Customer:
 def provision(zones: Zones, domain: str) -> Customer:
     """An account whose address waits for its domain."""
     tenant = {"name": zones.gateway.tenant_id}
-    request = {"tenant": tenant, "account": {"local_part": f"bob-{domain.partition('.')[0]}"}}
-    made = zones.call("POST", "/provision", request | {"domain": domain, "app_password": True})
+    request = {
+        "tenant": tenant,
+        "account": {"local_part": f"bob-{domain.partition('.')[0]}"},
+        "domain": domain,
+    }
+    made = zones.call("POST", "/provision", request | {"protocols": {"smtp": True}, "app_password": True})
     assert made["pending_address"].endswith(f"@{domain}")
     return Customer(domain, made["pending_address"], made["login"], made["app_password"])
 

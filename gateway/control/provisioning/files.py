@@ -26,9 +26,9 @@ COLUMNS: Mapping[str, str] = {
     "local_part": "what stands before the @ (needed)",
     "display_name": "the account's name for people",
     "client_id": "your own id of the account: a row that was done is known by it",
-    "smtp": "yes (the default) or no",
+    "smtp": "yes or no (the default)",
     "imap": "yes or no (the default)",
-    "app_password": "yes (the default where a protocol is on), no, or one that you chose",
+    "app_password": "yes, no (the default), or one that you chose; it needs a protocol that is on",
     "metadata.KEY": "a pair of the account's metadata",
 }
 """The columns of a CSV file, whose first line names them in any order."""
@@ -124,7 +124,6 @@ class _CsvFile:
             yield Row(line, body)
 
     def _body(self, line: int, values: Mapping[str, str]) -> dict[str, Any]:
-        smtp, imap = self._flag(line, values, "smtp", True), self._flag(line, values, "imap", False)
         tenant = {"name": values.get("tenant"), "plan": values.get("plan")}
         tenant |= {"client_id": values.get("tenant_client_id")}
         account = {name: values.get(name) for name in ("local_part", "display_name", "client_id")}
@@ -136,24 +135,23 @@ class _CsvFile:
         body: dict[str, Any] = {
             "tenant": _said({**tenant, "contacts": values.get("contacts", "").split()}),
             "account": _said({**account, "metadata": metadata}),
-            "protocols": {"smtp": smtp, "imap": imap},
-            "app_password": self._password(values.get("app_password"), smtp or imap),
+            "protocols": {name: self._flag(line, values, name) for name in ("smtp", "imap")},
+            "app_password": _password(values.get("app_password", "no")),
         }
         return body | _said({name: values.get(name) for name in ("environment", "domain", "workspace")})
 
-    def _flag(self, line: int, values: Mapping[str, str], name: str, default: bool) -> bool:
+    def _flag(self, line: int, values: Mapping[str, str], name: str) -> bool:
         word = values.get(name, "").lower()
         if word and word not in (*_YES, *_NO):
             self._problem(line, name, f'"{word[:40]}" is not allowed; allowed: yes or no')
-        return word in _YES if word else default
-
-    def _password(self, word: str | None, useful: bool) -> bool | str:
-        if word is None:
-            return useful
-        return word.lower() in _YES if word.lower() in (*_YES, *_NO) else word
+        return word in _YES
 
     def _problem(self, line: int, key: str, message: str) -> None:
         self.problems.append(Problem(self._file, line, key, message))
+
+
+def _password(word: str) -> bool | str:
+    return word.lower() in _YES if word.lower() in (*_YES, *_NO) else word
 
 
 def _is_texts(value: Any) -> bool:

@@ -122,5 +122,5 @@ def _refuse_useless(request: ProvisionRequest) -> None:
         raise Invalid(
             "no-protocol-on",
             "An app password was asked for, but no protocol is switched on.",
-            "Switch smtp or imap on, or ask for no app password.",
+            "Send protocols with smtp or imap true (`--smtp`; in a file smtp: yes), or no app_password.",
         )

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.support.api import ApiWorld
 from tests.support.control import OPERATOR
 
 
 def wanted(name: str = "Acme", **more: Any) -> dict[str, Any]:
-    """A request for support@ of a tenant."""
-    return {"tenant": {"name": name}, "account": {"local_part": "support"}, "app_password": True, **more}
+    """A request for support@ of a tenant, with SMTP and a password."""
+    account, protocols = {"local_part": "support"}, {"smtp": True}
+    known = {"tenant": {"name": name}, "account": account, "protocols": protocols, "app_password": True}
+    return known | more
 
 
 def test_one_request_gives_an_identity_that_works(api: ApiWorld) -> None:
@@ -49,11 +53,18 @@ def test_the_callers_own_id_finds_the_account_again(api: ApiWorld) -> None:
     assert (again["grant_id"], again["created"], again["app_password"]) == (first["grant_id"], False, None)
 
 
-def test_protocols_may_stay_off(api: ApiWorld) -> None:
-    body = {"tenant": {"name": "Acme"}, "account": {"local_part": "api"}, "protocols": {}}
+@pytest.mark.parametrize("asked", [{}, {"protocols": {}}, {"protocols": None}, {"app_password": False}])
+def test_nothing_is_on_that_was_not_asked_for(api: ApiWorld, asked: dict[str, Any]) -> None:
+    body = {"tenant": {"name": "Acme"}, "account": {"local_part": "api"}, **asked}
     made = api.done("POST", "/v1/provision", body)
     account = api.done("GET", f"/v1/accounts/{made['grant_id']}")
     assert (account["smtp"], account["imap"], made["app_password"]) == (False, False, None)
+
+
+def test_a_password_that_no_protocol_takes_is_refused_with_what_to_send(api: ApiWorld) -> None:
+    reply = api.call("POST", "/v1/provision", wanted(protocols={}))
+    assert (reply.status_code, reply.json()["code"]) == (422, "no-protocol-on")
+    assert "protocols with smtp or imap true" in reply.json()["fix"]
 
 
 def test_unknown_fields_are_told_by_their_place(api: ApiWorld) -> None:

@@ -101,18 +101,27 @@ def test_plan_is_a_group_too(cli: Cli) -> None:
 
 
 def test_one_identity_is_provisioned(cli: Cli) -> None:
-    made = cli.json("provision", "--tenant", "Acme", "--local-part", "support", "--client-id", "u1")
+    words = ("provision", "--tenant", "Acme", "--local-part", "support", "--client-id", "u1")
+    made = cli.json(*words, "--smtp", "--app-password")
     assert made["app_password"]
-    again = cli.json("provision", "--tenant", "Acme", "--local-part", "support", "--client-id", "u1")
+    again = cli.json(*words)
     assert (again["grant_id"], again["app_password"]) == (made["grant_id"], None)
     assert cli.refused("provision", "--tenant", "Acme")[0] == 2
+
+
+def test_nothing_is_on_that_the_command_was_not_asked_for(cli: Cli) -> None:
+    words = ("provision", "--tenant", "Acme", "--local-part", "support")
+    assert cli.refused(*words, "--app-password") == (1, "no-protocol-on")
+    made = cli.json(*words)
+    account = cli.json("account", "show", made["grant_id"])
+    assert (account["smtp"], account["imap"], made["app_password"]) == (False, False, None)
 
 
 def test_a_file_is_provisioned_row_by_row_and_gone_on_with(cli: Cli, tmp_path: Path) -> None:
     rows = tmp_path / "rows.csv"
     rows.write_text(
-        "tenant,local_part,workspace,app_password,metadata.crm\n"
-        "A,support,,true,1\nB,support,nowhere,true,2\nC,support,,,3\n"
+        "tenant,local_part,workspace,smtp,app_password,metadata.crm\n"
+        "A,support,,yes,true,1\nB,support,nowhere,yes,true,2\nC,support,,,,3\n"
     )
     out = tmp_path / "results.jsonl"
     first = cli.run("provision", "batch", str(rows), "--out", str(out), "--size", "1", "--progress", "--json")

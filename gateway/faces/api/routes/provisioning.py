@@ -46,16 +46,16 @@ class ProvisionAccount(Request):
 
 
 class Protocols(Request):
-    """The protocols to switch on."""
+    """The protocols to switch on; without them the identity sends by the API alone."""
 
     smtp: bool = False
     imap: bool = False
 
 
 class Provision(Request):
-    """What is wanted: without `domain` a trial name, without `protocols` SMTP.
+    """What is wanted: without `domain` a trial name. What is not asked for stays off: protocols, password.
 
-    `app_password`: true for a made one, or a chosen one.
+    `app_password`: true for a made one, or a chosen one; it needs a protocol that takes it.
     """
 
     tenant: ProvisionTenant = Field(default_factory=ProvisionTenant)
@@ -68,7 +68,7 @@ class Provision(Request):
 
     def request(self) -> ProvisionRequest:
         """The same as the service takes it."""
-        on = self.protocols or Protocols(smtp=True)
+        on = self.protocols or Protocols()
         return ProvisionRequest(
             tenant=TenantRequest(**self.tenant.given()),
             account=AccountRequest(**self.account.given()),

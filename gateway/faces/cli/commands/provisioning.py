@@ -38,9 +38,15 @@ def add_to(root: click.Group) -> None:
 @click.option("--display-name")
 @click.option("--domain", help="The customer's own domain; without one a trial name is used.")
 @click.option("--workspace", help="Without one it is assigned by the domain's pattern and the defaults.")
-@click.option("--smtp/--no-smtp", default=True, show_default=True)
+@click.option("--smtp/--no-smtp", default=False, show_default=True)
 @click.option("--imap/--no-imap", default=False, show_default=True)
-@click.option("--app-password/--no-app-password", "password", default=True, show_default=True)
+@click.option(
+    "--app-password/--no-app-password",
+    "password",
+    default=False,
+    show_default=True,
+    help="Make one; it needs --smtp or --imap.",
+)
 @environment_option
 @label_options
 def provision(desk: Desk, printer: Printer, **options: Any) -> None:
@@ -118,7 +124,7 @@ def _request(options: dict[str, Any]) -> dict[str, Any]:
         "account": _given(account),
         **{name: options[name] for name in ("environment", "domain", "workspace")},
         "protocols": {"smtp": options["smtp"], "imap": options["imap"]},
-        "app_password": options["password"] and (options["smtp"] or options["imap"]),
+        "app_password": options["password"],
     }
 
 

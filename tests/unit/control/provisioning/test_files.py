@@ -20,10 +20,10 @@ def places(file: str, text: str) -> list[tuple[int, str]]:
 
 def test_a_row_of_csv_is_a_request() -> None:
     text = (
-        "\ufefftenant,local_part,domain,plan,contacts,client_id,metadata.crm,imap,app_password,display_name\r\n"
-        'Acme,bob,acme.example,free,a@x.example b@x.example,u-1,4711,yes,,"Bob, the ""builder"""\r\n'
+        "\ufefftenant,local_part,domain,plan,contacts,client_id,metadata.crm,smtp,imap,app_password,display_name\r\n"
+        'Acme,bob,acme.example,free,a@x.example b@x.example,u-1,4711,yes,yes,yes,"Bob, the ""builder"""\r\n'
         "\r\n"
-        "Globex,eve,,,,,,no,no,\r\n"
+        "Globex,eve,,,,,,,,,\r\n"
     )
     first, second = read_rows("new.csv", text)
     assert (first.line, second.line) == (2, 4)
@@ -42,13 +42,14 @@ def test_a_row_of_csv_is_a_request() -> None:
     assert second.body == {
         "tenant": {"name": "Globex"},
         "account": {"local_part": "eve"},
-        "protocols": {"smtp": True, "imap": False},
+        "protocols": {"smtp": False, "imap": False},
         "app_password": False,
     }
 
 
-def test_a_row_needs_little() -> None:
-    (row,) = read_rows("x.csv", "tenant_client_id;local_part;smtp;app_password\nc-1;bob;no;\n")
+def test_a_row_needs_little_and_asks_for_nothing_by_itself() -> None:
+    (row,) = read_rows("x.csv", "tenant_client_id;local_part\nc-1;bob\n")
+    assert row.body["protocols"] == {"smtp": False, "imap": False}
     assert row.body["tenant"] == {"client_id": "c-1"}
     assert row.body["app_password"] is False
     (row,) = read_rows("x.csv", "tenant,local_part,app_password\nA,bob,Chosen-password-123\n")
