@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+import sqlalchemy as sa
 
 from gateway.app.desk import queue_service
 from gateway.app.parts import Ground
 from gateway.control.deletion.purge import Purge, PurgeReport
 from gateway.control.errors import Conflict
 from gateway.control.records import Actor
+from gateway.control.tenants.model import TenantRow
 from gateway.control.transaction import ControlWrites
+from gateway.outgoing import remains
 from gateway.outgoing.queue import QueueService
 
 _SYSTEM = Actor(kind="system", id="deletion")
@@ -52,3 +56,22 @@ def purge_deleted(ground: Ground) -> PurgeReport:
     key = ground.installation.durable_key("audit")
     writes = ControlWrites(ground.control, ground.clock, ground.ids, key)
     return Purge(writes, LocationMail(queue_service(ground), _SYSTEM)).run(_SYSTEM)
+
+
+def forget_gone(ground: Ground, name: str) -> int:
+    """Remove what a location keeps of tenants that are gone, its mail aside; how many rows.
+
+    It asks what is there, so a run that fails, or a location that was away, forgets nobody. Raises
+    DatabaseAway.
+    """
+    location = ground.locations[name]
+    # Those of the location first: a tenant whose row names it there has been there before it.
+    return remains.forget(location, _gone(ground, sorted(remains.tenants(location))))
+
+
+def _gone(ground: Ground, tenant_ids: Sequence[str]) -> Iterable[str]:
+    for start in range(0, len(tenant_ids), _AT_ONCE):
+        some = tenant_ids[start : start + _AT_ONCE]
+        with ground.control.read() as connection:
+            there = connection.scalars(sa.select(TenantRow.id).where(TenantRow.id.in_(some)))
+            yield from sorted(set(some).difference(there))

@@ -9,6 +9,9 @@
     a tenant     1. its queued mail is dropped; its accounts go as above, a hundred at a time
                  2. in one transaction: its DKIM keys are destroyed, then its shards, domains, lists, raised
                     limits, API keys, webhooks and workspaces go, and the tenant
+                 3. each location removes deliveries to webhooks and notices of tenants that are gone, by a
+                    job of its own (`gateway.outgoing.remains`): it asks what is there, so nothing need be
+                    remembered of a location that is away
 
 A step that fails is tried again by the next run. The audit stays: it is what remains of them.
 """

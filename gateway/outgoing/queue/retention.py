@@ -34,19 +34,24 @@ _LONG_WINDOWS_SECONDS = 400 * DAY_SECONDS
 
 @dataclass(frozen=True, slots=True)
 class RecordRetention:
-    """How long finished records stay, in seconds from acceptance; `workspaces` by id where it differs."""
+    """How long finished records stay, in seconds from acceptance; `workspaces` by id where it differs.
+
+    `policies`, by name, hold for mail of workspaces that are gone: what it was accepted under.
+    """
 
     seconds: float = 90 * DAY_SECONDS
     workspaces: Mapping[str, float] = field(default_factory=dict)
+    policies: Mapping[str, float] = field(default_factory=dict)
 
-    def of(self, workspace_id: str | None) -> float:
-        """For one workspace."""
-        return self.workspaces.get(workspace_id or "", self.seconds)
+    def of(self, workspace_id: str | None, policy: str | None = None) -> float:
+        """For mail of one workspace, accepted under a policy."""
+        gone = self.policies.get(policy or "", self.seconds)
+        return self.workspaces.get(workspace_id or "", gone)
 
     @property
     def shortest(self) -> float:
         """What is younger stays in any case."""
-        return min([self.seconds, *self.workspaces.values()])
+        return min([self.seconds, *self.workspaces.values(), *self.policies.values()])
 
 
 def purge_records(database: Database, retention: RecordRetention, now: float) -> int:
@@ -59,13 +64,14 @@ def purge_records(database: Database, retention: RecordRetention, now: float) ->
     live = sa.exists().where(
         recipient.c.message_id == message.c.id, recipient.c.state.in_([state.value for state in LIVE])
     )
-    query = sa.select(message.c.id, message.c.workspace_id, message.c.received_at).order_by(message.c.id)
+    owned = (message.c.workspace_id, message.c.policy_name)
+    query = sa.select(message.c.id, *owned, message.c.received_at).order_by(message.c.id)
     end = first_id_at(now - retention.shortest)
     while True:
         with database.read() as connection:
             window = query.where(message.c.id > after, message.c.id < end).limit(_CHUNK)
             rows = connection.execute(window).all()
-            over = {row.id for row in rows if row.received_at < now - retention.of(row.workspace_id)}
+            over = {row.id for row in rows if row.received_at < now - retention.of(*row[1:3])}
             busy = connection.scalars(sa.select(message.c.id).where(message.c.id.in_(over), live)).all()
         if not rows:
             return purged

@@ -36,6 +36,7 @@ delivery = sa.Table(
     sa.Column("last_error", sa.Text, nullable=True),
     sa.Column("created_at", sa.Double, nullable=False),
     sa.Column("finished_at", sa.Double, nullable=True),
+    sa.Index("ix_webhook_delivery_tenant_id", "tenant_id"),
     sa.Index("ix_webhook_delivery_webhook_id_id", "webhook_id", "id"),
     sa.Index(
         "ix_webhook_delivery_due",
