@@ -45,7 +45,7 @@ def publishing_work(ground: Ground) -> LeasedPublishing:
 def publishing_service(ground: Ground, services: ControlServices) -> PublishingService:
     """What publishes, for one call or for the work."""
     location = ground.locations[ground.config.default_location]
-    channel = open_channel(ground.config.publishing, _resolver(ground))
+    channel = open_channel(ground.config.publishing, services.settings, _resolver(ground))
     return PublishingService(services.writes, location, services.settings, channel)
 
 

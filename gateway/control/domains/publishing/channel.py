@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 from gateway.control.domains.publishing.values import Change, Outcome, RecordKey, Values
 
 Seen = Mapping[RecordKey, Values | None]
 """What stands at names and types, None for nothing. What could not be looked at is left out."""
+
+Keep = Callable[[RecordKey], bool]
+"""Which of the records of a zone are of any interest."""
 
 
 class ChannelAway(Exception):
@@ -31,6 +34,9 @@ class Channel(Protocol):
         """What stands at these names and types now."""
         ...
 
-    def everything(self) -> Seen | None:
-        """All there is in the zones; None where nobody lists that. Raises ChannelAway."""
+    def everything(self, keep: Keep) -> Seen | None:
+        """All there is in the zones of TYPES, as far as `keep` says so; None where nobody lists that.
+
+        Raises ChannelAway.
+        """
         ...

@@ -15,19 +15,29 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
 
-from gateway.control.domains.publishing.channel import Seen
+from gateway.control.domains.names import is_below
+from gateway.control.domains.publishing.channel import Keep, Seen
 from gateway.control.domains.publishing.resolving import ResolverLook
-from gateway.control.domains.publishing.values import PLATFORM, Change, Outcome, RecordKey, foreign_words
+from gateway.control.domains.publishing.values import (
+    PLATFORM,
+    Change,
+    Outcome,
+    RecordKey,
+    Values,
+    foreign_words,
+)
 
 _AT_ONCE = 500
 _KEPT_VARIABLES = ("PATH", "HOME", "LANG", "TZ", "SSL_CERT_FILE")
 _LONGEST_REMARK = 300
 _MOST_REMARKS = 65_536
+_BESIDE_ALIAS = ("A", "AAAA", "TXT", "MX")
+"""What somebody may have at a name that is to be an alias, which stands alone."""
 
 
 class CommandChannel:
@@ -35,12 +45,15 @@ class CommandChannel:
 
     is_automatic = True
 
-    def __init__(self, command: Path, timeout: float, ttl: int, look: ResolverLook) -> None:
-        """`timeout` and `ttl` in seconds."""
+    def __init__(
+        self, command: Path, timeout: float, ttl: int, look: ResolverLook, own: Collection[str] = ()
+    ) -> None:
+        """`timeout` and `ttl` in seconds. `own`: names below which only tenants' things here have names."""
         self._command = command
         self._timeout = timeout
         self._ttl = ttl
         self._look = look
+        self._own = tuple(own)
 
     def apply(self, changes: Sequence[Change]) -> list[Outcome]:
         """See Channel."""
@@ -54,19 +67,25 @@ class CommandChannel:
         """See Channel: what the resolver says."""
         return self._look(keys)
 
-    def everything(self) -> Seen | None:
+    def everything(self, keep: Keep) -> Seen | None:  # noqa: ARG002 - nobody lists anything here
         """See Channel."""
         return None
 
     def _foreign(self, changes: Sequence[Change]) -> dict[RecordKey, str]:
-        """What somebody else may have put at names that are not the gateway's alone, and why it stays."""
-        shared = {one.key: one for one in changes if one.owner == PLATFORM and one.before is None}
-        found = {key: values for key, values in self._look(list(shared)).items() if values is not None}
-        return {
-            key: foreign_words(key, values)
-            for key, values in found.items()
-            if values != shared[key].after and values not in shared[key].ours
-        }
+        """What somebody else may have put at names that are not the gateway's alone, and why it stays.
+
+        Where nobody says what stands there, nothing is put either.
+        """
+        shared = [
+            one for one in changes if one.before is None and one.after is not None and self._is_shared(one)
+        ]
+        asked = {one.key: _rivals(one.key) for one in shared}
+        seen = self._look([key for keys in asked.values() for key in keys])
+        words = {one.key: _why_not(one, asked[one.key], seen) for one in shared}
+        return {key: why for key, why in words.items() if why is not None}
+
+    def _is_shared(self, change: Change) -> bool:
+        return change.owner == PLATFORM or not any(is_below(change.key.name, name) for name in self._own)
 
     def _apply(self, changes: Sequence[Change]) -> list[Outcome]:
         document = {"changes": [self._written(change) for change in changes]}
@@ -129,9 +148,29 @@ class ByHand:
         """See Channel: what the resolver says."""
         return self._look(keys)
 
-    def everything(self) -> Seen | None:
+    def everything(self, keep: Keep) -> Seen | None:  # noqa: ARG002 - nobody lists anything here
         """See Channel."""
         return None
+
+
+def _rivals(key: RecordKey) -> list[RecordKey]:
+    """What a new record must not meet: others of its name and type, and what cannot stand beside an alias."""
+    beside = _BESIDE_ALIAS if key.type == "CNAME" else ("CNAME",)
+    return [key, *(RecordKey(key.name, kind) for kind in beside)]
+
+
+def _why_not(
+    change: Change, rivals: Sequence[RecordKey], seen: Mapping[RecordKey, Values | None]
+) -> str | None:
+    """Why a record is not put; None if nothing is in its way."""
+    key = change.key
+    if key not in seen:
+        return f"nobody says what stands at {key.name}: it is put once the resolver answers"
+    found = seen[key]
+    if found is not None and (found == change.after or found in change.ours):
+        return None
+    there = next((one for one in rivals if seen.get(one) is not None), None)
+    return foreign_words(there, seen[there] or ()) if there is not None else None
 
 
 def _remark(remarks: bytes) -> str:

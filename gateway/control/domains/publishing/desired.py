@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from gateway.control.domains.dnsrecords import domain_records, in_fixed_set, shard_records
 from gateway.control.domains.facts import DomainFacts, PlatformFacts, domain_facts, platform_facts
+from gateway.control.domains.model import DomainRow
 from gateway.control.domains.platformrecords import common_records
 from gateway.control.domains.publishing.values import PLATFORM, RecordKey, Wanted
 from gateway.control.domains.view import RecordView
@@ -29,9 +30,10 @@ def desired(
         yield from merged(common_records(platform, settings), PLATFORM, None)
     for facts in domain_facts(session, ids):
         yield from of_domain(facts, platform, settings)
-    for shard in _other_shards(session, now, ids):
-        records = shard_records(shard, None, platform, settings)
-        yield from merged(records, shard.domain_id or shard.id, shard.tenant_id)
+    for shard, domain in _other_shards(session, now, ids):
+        if domain is None or not in_fixed_set(domain, settings):
+            records = shard_records(shard, domain, platform, settings)
+            yield from merged(records, shard.domain_id or shard.id, shard.tenant_id)
 
 
 def of_domain(facts: DomainFacts, platform: PlatformFacts, settings: ControlSettings) -> Iterator[Wanted]:
@@ -55,11 +57,15 @@ def merged(records: Iterable[RecordView], owner: str, tenant_id: str | None) -> 
         yield Wanted(key, tuple(sorted(found)), owner, tenant_id)
 
 
-def _other_shards(session: Session, now: float, ids: Collection[str] | None) -> Iterable[ShardRow]:
-    """Shards under no domain, and those of customers' domains that retired lately."""
+def _other_shards(
+    session: Session, now: float, ids: Collection[str] | None
+) -> Iterator[tuple[ShardRow, DomainRow | None]]:
+    """Shards under no domain, and those that retired lately, with the domain that they lie under."""
     lately = sa.and_(ShardRow.state == "retired", ShardRow.updated_at > now - _AFTERLIFE_SECONDS)
     alone = sa.and_(ShardRow.domain_id.is_(None), ShardRow.state != "retired")
-    statement = sa.select(ShardRow).where(sa.or_(lately, alone)).order_by(ShardRow.id)
+    statement = sa.select(ShardRow, DomainRow).outerjoin(DomainRow, DomainRow.id == ShardRow.domain_id)
+    statement = statement.where(sa.or_(lately, alone)).order_by(ShardRow.id)
     if ids is not None:
         statement = statement.where(sa.or_(ShardRow.id.in_(ids), ShardRow.domain_id.in_(ids)))
-    return session.scalars(statement)
+    for row in session.execute(statement):
+        yield row[0], row[1]

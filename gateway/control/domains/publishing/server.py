@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import dns.exception
 import dns.flags
@@ -12,14 +13,15 @@ import dns.name
 import dns.query
 import dns.rcode
 import dns.rdataclass
+import dns.rdataset
 import dns.rdatatype
 import dns.tsig
 import dns.update
 import dns.xfr
 import dns.zone
 
-from gateway.control.domains.publishing.channel import ChannelAway
-from gateway.control.domains.publishing.values import RecordKey, Values
+from gateway.control.domains.publishing.channel import ChannelAway, Keep
+from gateway.control.domains.publishing.values import TYPES, RecordKey, Values
 from gateway.control.domains.zonefile import plain_value
 
 _TIMEOUT_SECONDS = 10.0
@@ -57,9 +59,13 @@ class NameServer:
             found = zip(keys, threads.map(self._look, keys), strict=True)
             return {key: values for key, (known, values) in found if known}
 
-    def transfer(self, zone: str) -> dict[RecordKey, Values] | None:
-        """Everything in a zone, None if it is not given away. Raises ChannelAway."""
+    def transfer(self, zone: str, keep: Keep) -> dict[RecordKey, Values] | None:
+        """What a zone has of TYPES and `keep` wants, None if it is not given away. Raises ChannelAway.
+
+        The rest is dropped as it comes: zones may be large.
+        """
         copy = dns.zone.Zone(zone + ".", relativize=False)
+        copy.writable_version_factory = partial(_Kept, keep=keep)
         query, _ = dns.xfr.make_query(copy, keyring=self._key(), keyalgorithm=self._algorithm)
         try:
             dns.query.inbound_xfr(
@@ -100,6 +106,20 @@ class NameServer:
             return dns.tsig.Key(self._key_name, self._secret(), self._algorithm)
         except (OSError, ValueError) as error:
             raise ChannelAway(f"the TSIG secret cannot be read: {_said(error)}") from error
+
+
+class _Kept(dns.zone.WritableVersion):
+    """The copy of a zone that is being transferred: of each message only what is of interest."""
+
+    def __init__(self, zone: dns.zone.Zone, replacement: bool = False, *, keep: Keep) -> None:
+        super().__init__(zone, replacement)
+        self._keep = keep
+
+    def put_rdataset(self, name: dns.name.Name, rdataset: dns.rdataset.Rdataset) -> None:
+        """Take it over, or not."""
+        kind = dns.rdatatype.to_text(rdataset.rdtype)
+        if kind in TYPES and self._keep(RecordKey(_name(name), kind)):
+            super().put_rdataset(name, rdataset)
 
 
 def _values(rdataset: dns.rdataset.Rdataset) -> Values:

@@ -20,6 +20,7 @@ from gateway.control.domains.publishing.values import (
     RecordKey,
     Values,
     Wanted,
+    only_ours,
 )
 from gateway.control.domains.publishing.view import done, pending_of, planned
 from gateway.control.domains.view import RecordView
@@ -125,16 +126,15 @@ class PublishingService:
     ) -> tuple[Seen, Sequence[Change]]:
         """What stands at every name of ours; what is not wanted and stands below names that only we use."""
         keys = {one.key for one in wanted} | set(kept)
-        host = self._settings.hostname
-        below = [f"dkim.{host}", f"shards.{host}"]
-        everything = self.channel.everything()
+        below = tuple("." + name for name in only_ours(self._settings))
+        everything = self.channel.everything(lambda key: key in keys or key.name.endswith(below))
         if everything is None:
             return self.channel.look(sorted(keys)), ()
         listed: dict[RecordKey, Values | None] = {key: everything.get(key) for key in keys}
         strays = [
             Change(key, PLATFORM, None, values, None, (values,) if values else ())
             for key, values in sorted(everything.items())
-            if key not in keys and any(key.name.endswith("." + name) for name in below)
+            if key not in keys
         ]
         return listed, strays
 

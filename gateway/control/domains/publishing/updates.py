@@ -16,7 +16,7 @@ import dns.rcode
 import dns.update
 
 from gateway.control.domains.names import is_below
-from gateway.control.domains.publishing.channel import ChannelAway, Seen
+from gateway.control.domains.publishing.channel import ChannelAway, Keep, Seen
 from gateway.control.domains.publishing.server import NameServer
 from gateway.control.domains.publishing.values import Change, Outcome, RecordKey, Values, foreign_words
 from gateway.control.domains.zonefile import rdata_of
@@ -54,11 +54,11 @@ class UpdateChannel:
         """See Channel."""
         return self._server.look([key for key in keys if self._zone_of(key.name) is not None])
 
-    def everything(self) -> Seen | None:
+    def everything(self, keep: Keep) -> Seen | None:
         """See Channel: what zone transfers show."""
         found: dict[RecordKey, Values | None] = {}
         for zone in self._zones:
-            records = self._server.transfer(zone)
+            records = self._server.transfer(zone, keep)
             if records is None:
                 return None
             found |= records

@@ -9,11 +9,16 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from gateway.control.settings import ControlSettings
+
 PLATFORM = "platform"
 """The owner of what belongs to no single domain."""
 
 Values = tuple[str, ...]
 """All values of a name and type, sorted; never empty."""
+
+TYPES = ("TXT", "MX", "CNAME")
+"""The types that are published. What else stands in a zone (addresses, DNSSEC's own) is its operator's."""
 
 
 class RecordKey(NamedTuple):
@@ -94,6 +99,11 @@ class RecordChange:
     attempts: int
     changed_at: float | None
     next_attempt_at: float | None
+
+
+def only_ours(settings: ControlSettings) -> tuple[str, str]:
+    """The names below which nothing stands but what the gateway put there."""
+    return f"dkim.{settings.hostname}", f"shards.{settings.hostname}"
 
 
 def foreign_words(key: RecordKey, found: Values) -> str:

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from gateway.control.domains.publishing.command import ByHand, CommandChannel
+from gateway.control.domains.publishing.opening import open_channel
 from gateway.control.domains.publishing.resolving import ResolverLook
 from gateway.control.domains.publishing.service import PublishingService
 from gateway.control.domains.publishing.values import Change, RecordKey
+from gateway.system.config import PublishingConfig
 from gateway.system.database import Database
 from tests.integration.control.publishing.conftest import PUBLISHING
 from tests.support.control import OPERATOR, MakeServices
@@ -23,13 +25,18 @@ CHANGES = [
 ]
 
 
-def channel(
-    folder: Path, body: str, timeout: float = 20.0, look: ResolverLook | None = None
-) -> CommandChannel:
+def channel(folder: Path, body: str, timeout: float = 20.0) -> CommandChannel:
+    """A program whose names are the gateway's alone: nothing is looked up."""
+    return CommandChannel(
+        program(folder, body), timeout, 300, ResolverLook([("127.0.0.1", 9)]), ["gatepost.test"]
+    )
+
+
+def program(folder: Path, body: str) -> Path:
     script = folder / "publish"
     script.write_text(f"#!{sys.executable}\nimport sys, os, time\n{body}\n")
     script.chmod(0o700)
-    return CommandChannel(script, timeout, 300, look or ResolverLook([("127.0.0.1", 9)]))
+    return script
 
 
 def test_it_gets_the_changes_as_json_withdrawals_first(
@@ -71,7 +78,9 @@ def test_one_that_does_not_end_is_ended_with_its_children(tmp_path: Path) -> Non
 
 
 def test_one_that_is_not_there(tmp_path: Path) -> None:
-    missing = CommandChannel(tmp_path / "nothing", 1.0, 300, ResolverLook([("127.0.0.1", 9)]))
+    missing = CommandChannel(
+        tmp_path / "nothing", 1.0, 300, ResolverLook([("127.0.0.1", 9)]), ["gatepost.test"]
+    )
     assert "cannot be run" in str(missing.apply(CHANGES)[0].error)
 
 
@@ -94,3 +103,48 @@ def test_a_person_publishes_and_what_dns_shows_is_pending_no_more(
     [lost] = service.reconcile(OPERATOR)
     assert (lost.name, lost.action) == ("_dmarc.mx.gatepost.test", "put")
     assert [one.name for one in service.pending(OPERATOR)] == ["_dmarc.mx.gatepost.test"]
+
+
+def test_what_others_have_at_the_host_names_is_never_given_to_it(
+    control_url: str,
+    location_database: Database,
+    make_services: MakeServices,
+    zones: Authority,
+    tmp_path: Path,
+) -> None:
+    services = make_services(control_url, settings=PUBLISHING)
+    services.bootstrap()
+    services.tenants.create(OPERATOR, "acme")
+    zones.put("_dmarc.mx.gatepost.test", "TXT", "v=DMARC1; p=reject")
+    zones.put("bounce.mx.gatepost.test", "MX", "10 mail.other.test.")
+    zones.put("mta-sts.mx.gatepost.test", "A", "192.0.2.80")
+    config = PublishingConfig(
+        command=program(tmp_path, f"open({str(tmp_path / 'got')!r}, 'a').write(sys.stdin.read())")
+    )
+    look = ResolverLook([("127.0.0.1", zones.port)])
+    service = PublishingService(
+        services.writes, location_database, services.settings, open_channel(config, services.settings, look)
+    )
+    refused = {(one.name, one.type): one.error or "" for one in service.reconcile(OPERATOR) if one.error}
+    assert set(refused) == {
+        ("_dmarc.mx.gatepost.test", "TXT"),
+        ("bounce.mx.gatepost.test", "MX"),
+        ("mta-sts.mx.gatepost.test", "CNAME"),
+    }
+    assert "p=reject" in refused["_dmarc.mx.gatepost.test", "TXT"]
+    assert "192.0.2.80" in refused["mta-sts.mx.gatepost.test", "CNAME"]
+    given = {(one["name"], one["type"]) for one in json.loads((tmp_path / "got").read_text())["changes"]}
+    assert ("bounce.mx.gatepost.test", "TXT") in given
+    assert given.isdisjoint(refused)
+
+
+def test_nothing_is_given_to_it_where_nobody_says_what_stands_there(tmp_path: Path) -> None:
+    blind = CommandChannel(
+        program(tmp_path, "sys.exit('it ran')"),
+        20.0,
+        300,
+        ResolverLook([("127.0.0.1", 9)]),
+        ["dkim.gatepost.test"],
+    )
+    [outcome] = blind.apply(CHANGES[:1])
+    assert "nobody says what stands at s.gatepost.test" in (outcome.error or "")

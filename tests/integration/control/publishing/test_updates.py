@@ -7,9 +7,10 @@ import pytest
 from gateway.control.errors import NotFound, Unavailable
 from gateway.control.services import ControlServices
 from gateway.system.database import Database
-from tests.integration.control.publishing.conftest import Publishing, channel, publishing_over
-from tests.support.control import OPERATOR, limited
-from tests.support.nameservers import Authority
+from tests.integration.control.publishing.conftest import PUBLISHING, Publishing, channel, publishing_over
+from tests.support.control import OPERATOR, MakeServices, limited
+from tests.support.nameservers import CUSTOMER_ZONES, Authority, running_authority
+from tests.support.peers import RequirePeer
 
 TRIAL = "acme.trial.gatepost.test"
 
@@ -91,6 +92,38 @@ def test_reconciling_mends_what_was_changed_and_takes_away_strays(publishing: Pu
     assert zones.ask("gone.shards.mx.gatepost.test", "MX") == []
     assert zones.ask("www.gatepost.test", "A") == ["192.0.2.1"]
     assert service.reconcile(OPERATOR) == ()
+
+
+def test_reconciling_leaves_what_dnssec_and_the_operator_have_below_our_names(
+    control_url: str, location_database: Database, make_services: MakeServices, require_peer: RequirePeer
+) -> None:
+    services = make_services(control_url, settings=PUBLISHING)
+    services.bootstrap()
+    services.tenants.create(OPERATOR, "acme")
+    services.shards.create(OPERATOR, "s1.elsewhere.test", tenant="acme")
+    with running_authority(require_peer, *CUSTOMER_ZONES, signed=["gatepost.test"]) as zones:
+        publishing = publishing_over(services, location_database, zones)
+        publishing.work.step()
+        zones.put("odd.shards.mx.gatepost.test", "A", "192.0.2.1")
+        zones.put("gone.shards.mx.gatepost.test", "TXT", "v=spf1 -all")
+        names = {(one.name, one.type) for one in publishing.service.reconcile(OPERATOR)}
+        assert names == {("gone.shards.mx.gatepost.test", "TXT")}
+        assert publishing.service.reconcile(OPERATOR) == ()
+        assert zones.ask("odd.shards.mx.gatepost.test", "A") == ["192.0.2.1"]
+        assert zones.ask("odd.shards.mx.gatepost.test", "NSEC")
+
+
+def test_a_trial_names_shard_that_retired_keeps_its_names_for_a_fortnight(publishing: Publishing) -> None:
+    services, zones = publishing.services, publishing.zones
+    publishing.work.step()
+    [shard] = services.shards.list(OPERATOR, tenant="acme")
+    services.shards.retire(OPERATOR, shard.id)
+    publishing.work.step()
+    assert zones.ask(shard.name, "MX") == ["10 mx.gatepost.test."]
+    assert zones.ask(shard.name, "TXT") == ['"v=spf1 a:mx.gatepost.test -all"']
+    services.writes.clock.advance(15 * 86_400.0)  # type: ignore[attr-defined]
+    assert publishing.service.reconcile(OPERATOR)
+    assert zones.ask(shard.name, "MX") == zones.ask(shard.name, "TXT") == []
 
 
 def test_a_server_that_is_away_is_tried_again(publishing: Publishing) -> None:
