@@ -9,10 +9,11 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.control.provisioning.bodies import mistakes
 from gateway.system.toml_lines import Problem, did_you_mean
 
 COLUMNS: Mapping[str, str] = {
@@ -121,6 +122,9 @@ class _CsvFile:
             self._problem(line, "tenant", "it is empty")
         body = self._body(line, values)
         if len(self.problems) == before:
+            for key, message in mistakes(body):
+                self._problem(line, _column(key), message)
+        if len(self.problems) == before:
             yield Row(line, body)
 
     def _body(self, line: int, values: Mapping[str, str]) -> dict[str, Any]:
@@ -150,30 +154,14 @@ class _CsvFile:
         self.problems.append(Problem(self._file, line, key, message))
 
 
+def _column(key: str) -> str:
+    """The column that a field of a body is given in."""
+    known = {"tenant.name": "tenant", "tenant.client_id": "tenant_client_id"}
+    return known.get(key) or key.rpartition(".")[2]
+
+
 def _password(word: str) -> bool | str:
     return word.lower() in _YES if word.lower() in (*_YES, *_NO) else word
-
-
-def _is_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(one, str) for one in value)
-
-
-def _is_pairs(value: Any) -> bool:
-    return isinstance(value, dict) and all(isinstance(one, str) for one in value.values())
-
-
-_Test = Callable[[Any], bool]
-_TEXT: tuple[_Test, str] = (lambda value: isinstance(value, str), "a text")
-_FLAG: tuple[_Test, str] = (lambda value: isinstance(value, bool), "true or false")
-_TEXTS: tuple[_Test, str] = (_is_texts, "a list of texts")
-_PAIRS: tuple[_Test, str] = (_is_pairs, "pairs of texts")
-_PASSWORD: tuple[_Test, str] = (lambda value: isinstance(value, bool | str), "true, false or a text")
-_OBJECTS: Mapping[str, Mapping[str, tuple[_Test, str]]] = {
-    "tenant": {"name": _TEXT, "plan": _TEXT, "client_id": _TEXT, "contacts": _TEXTS, "metadata": _PAIRS},
-    "account": {"local_part": _TEXT, "display_name": _TEXT, "client_id": _TEXT, "metadata": _PAIRS},
-    "protocols": {"smtp": _FLAG, "imap": _FLAG},
-}
-_FIELDS = {"environment": _TEXT, "domain": _TEXT, "workspace": _TEXT, "app_password": _PASSWORD}
 
 
 class _JsonFile:
@@ -202,36 +190,10 @@ class _JsonFile:
                 place = error.lineno if isinstance(error, json.JSONDecodeError) else line
                 self.problems.append(Problem(self._file, place, "", f"no JSON: {message}"))
                 return
-            before = len(self.problems)
-            self._check(line, value)
-            if len(self.problems) == before:
+            found = [Problem(self._file, line, key, message) for key, message in mistakes(value)]
+            self.problems += found
+            if not found:
                 yield Row(line, value)
-
-    def _check(self, line: int, value: Any) -> None:
-        if not isinstance(value, dict):
-            self.problems.append(Problem(self._file, line, "", "an object is expected"))
-            return
-        for name, one in value.items():
-            if name in _OBJECTS and isinstance(one, dict):
-                self._check_fields(line, one, _OBJECTS[name], name + ".")
-            elif name in _OBJECTS:
-                self.problems.append(Problem(self._file, line, name, "an object is expected"))
-        rest = {name: one for name, one in value.items() if name not in _OBJECTS}
-        self._check_fields(line, rest, _FIELDS, "")
-        account = value.get("account")
-        if not isinstance(account, dict) or "local_part" not in account:
-            self.problems.append(Problem(self._file, line, "account.local_part", "it is missing"))
-
-    def _check_fields(
-        self, line: int, given: Mapping[str, Any], known: Mapping[str, tuple[_Test, str]], prefix: str
-    ) -> None:
-        for name, value in given.items():
-            if name not in known:
-                allowed = [*known, *(() if prefix else _OBJECTS)]
-                message = f"unknown field{did_you_mean(name, allowed)}; allowed here: {', '.join(allowed)}"
-                self.problems.append(Problem(self._file, line, prefix + name, message))
-            elif value is not None and not known[name][0](value):
-                self.problems.append(Problem(self._file, line, prefix + name, f"allowed: {known[name][1]}"))
 
 
 def _repeated(file: str, rows: Iterable[Row]) -> Iterator[Problem]:
@@ -240,7 +202,7 @@ def _repeated(file: str, rows: Iterable[Row]) -> Iterator[Problem]:
     for row in rows:
         tenant, account = row.body.get("tenant") or {}, row.body.get("account") or {}
         if account.get("client_id") is not None:
-            key = (tenant.get("name"), tenant.get("client_id"), account["client_id"])
+            key = (tenant.get("name"), tenant.get("client_id"), account["client_id"].strip())
             line = first.setdefault(key, row.line)
             if line != row.line:
                 yield Problem(file, row.line, "client_id", f"line {line} has it already")

@@ -16,6 +16,7 @@ from gateway.control.provisioning.look import Look, look
 from gateway.control.provisioning.steps import Steps
 from gateway.control.provisioning.values import Provisioned, ProvisionedRow, ProvisionRequest
 from gateway.control.records import Actor
+from gateway.system.database import DatabaseAway
 
 if TYPE_CHECKING:
     from gateway.control.services import ControlServices
@@ -54,7 +55,8 @@ class ProvisioningService:
         """At most 500 requests, each a transaction of its own, in their order; a failed one stops nobody.
 
         Each is done once: an account is known again by its `client_id`, or without one by its address. A call
-        that broke off is simply repeated. Raises Invalid (too many), DatabaseAway.
+        that broke off is simply repeated. Where the database goes away after some rows are done, the rest is
+        failed: passwords were made. Raises Invalid (too many), DatabaseAway (nothing is done).
         """
         if len(requests) > LARGEST_BATCH:
             raise Invalid(
@@ -66,7 +68,26 @@ class ProvisioningService:
         each = replace(actor, conditions=None)
         with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="provision") as pool:
             jobs = list(self._begin(pool, each, requests))
-            return tuple(self._row(each, row, requests[row], job) for row, job in enumerate(jobs))
+            return tuple(self._rows(each, requests, jobs))
+
+    def _rows(
+        self,
+        actor: Actor,
+        requests: Sequence[ProvisionRequest],
+        jobs: Sequence[Future[_Prepared] | ServiceError],
+    ) -> Iterator[ProvisionedRow]:
+        """What becomes of each row; none is tried once the database is away."""
+        is_away = False
+        for row, (request, job) in enumerate(zip(requests, jobs, strict=True)):
+            try:
+                if not is_away:
+                    yield self._row(actor, row, request, job)
+                    continue
+            except DatabaseAway:
+                if row == 0:
+                    raise
+                is_away = True
+            yield ProvisionedRow.refused(row, request.account.client_id, _away())
 
     def _begin(
         self, pool: ThreadPoolExecutor, actor: Actor, requests: Sequence[ProvisionRequest]
@@ -114,6 +135,14 @@ class ProvisioningService:
         with self._services.writes.change(actor) as change:
             steps = Steps(self._services.within(change, make_key=ready), change, actor)
             return steps.run(request, prepared.password, by_address=by_address)
+
+
+def _away() -> ServiceError:
+    return ServiceError(
+        "database-away",
+        "The database could not be reached.",
+        "Repeat the call when it is back: what is done is not done twice.",
+    )
 
 
 def _refuse_useless(request: ProvisionRequest) -> None:

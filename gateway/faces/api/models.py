@@ -11,7 +11,15 @@ from functools import cache
 from typing import Annotated, Any, ClassVar
 
 from fastapi import Query
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_model, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    create_model,
+    model_validator,
+)
 
 from gateway.control.lookup import MetadataPatch
 from gateway.faces.rendering import is_time
@@ -19,7 +27,16 @@ from gateway.faces.rendering import is_time
 Text = Annotated[str, StringConstraints(max_length=1_000)]
 """A word or a line of a request. Services say what is wrong with it; the length guards them."""
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-ClientId = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+def _without_edges(text: str) -> str:
+    """A client_id as it is kept and looked for: without spaces around it. Raises ValueError."""
+    if not text.strip():
+        raise ValueError("it is only spaces")
+    return text.strip()
+
+
+ClientId = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_without_edges)]
 Metadata = Annotated[dict[Name, Text], Field(max_length=50)]
 MetadataChange = Annotated[dict[Name, Text | None], Field(max_length=50)]
 """Pairs of a Patch: merged into those that are there; null takes one away."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,16 @@ def read_requests(path: Path) -> tuple[Row, ...]:
     raise CommandFailed(
         "bad-file", told, "Nothing was done; docs/provisioning.md has the columns.", EXIT_USAGE
     )
+
+
+def in_lines(text: str, file: Path, lines: Sequence[int]) -> str:
+    """What an API says of `rows.3.…` of a call, said of the line of the file on which that row stands."""
+
+    def place(found: re.Match[str]) -> str:
+        number = int(found[1])
+        return f"{file}:{lines[number]}: " if number < len(lines) else found[0]
+
+    return re.sub(r"\brows\.(\d{1,6})\.", place, text)
 
 
 class Results:

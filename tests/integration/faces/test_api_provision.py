@@ -106,3 +106,23 @@ def test_an_address_that_waits_for_its_domain_is_promoted_with_it(api: ApiWorld)
     api.services.domains.mark_verified(OPERATOR, "acme.example", "test")
     assert api.done("POST", "/v1/domains/acme.example/promote")["waiting"] == []
     assert api.done("GET", f"/v1/accounts/{made['grant_id']}")["address"] == "support@acme.example"
+
+
+def test_a_row_of_a_wrong_shape_refuses_the_call_by_its_place(api: ApiWorld) -> None:
+    rows = [wanted("A"), wanted("B", environment="prod"), wanted("C", colour="red")]
+    reply = api.call("POST", "/v1/provision/batch", {"rows": rows})
+    assert reply.status_code == 422
+    assert [one["field"] for one in reply.json()["errors"]] == ["rows.1.environment", "rows.2.colour"]
+    assert [one.name for one in api.services.tenants.list(OPERATOR)] == ["platform"]
+
+
+def test_a_client_id_is_the_same_with_spaces_around_it(api: ApiWorld) -> None:
+    account = {"local_part": "support", "client_id": " k1 "}
+    tenant = {"name": "Acme", "client_id": "\tcrm-1 "}
+    first = api.done("POST", "/v1/provision", wanted(account=account, tenant=tenant))
+    again = api.done("POST", "/v1/provision", wanted(account=account, tenant=tenant))
+    assert (again["grant_id"], again["created"]) == (first["grant_id"], False)
+    assert api.done("GET", f"/v1/accounts/{first['grant_id']}")["client_id"] == "k1"
+    for blank in ("", "  "):
+        account["client_id"] = blank
+        assert api.refused("POST", "/v1/provision", wanted(account=account)) == (422, "bad-request")

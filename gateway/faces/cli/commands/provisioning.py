@@ -10,13 +10,13 @@ from typing import Any
 import click
 
 from gateway.control.provisioning.files import COLUMNS, Row
-from gateway.faces.cli.batches import Results, read_requests
+from gateway.faces.cli.batches import Results, in_lines, read_requests
 from gateway.faces.cli.command import command
 from gateway.faces.cli.commands.tenancy import environment_option
 from gateway.faces.cli.desk import Desk
 from gateway.faces.cli.labels import label_options
 from gateway.faces.cli.options import progress_option
-from gateway.faces.cli.output import EXIT_FAILED, Printer
+from gateway.faces.cli.output import EXIT_FAILED, CommandFailed, Printer
 from gateway.faces.cli.progress import Progress
 
 ROW_COLUMNS = ("line", "status", "client_id", "address", "login", "app_password", "detail")
@@ -75,19 +75,36 @@ def batch(
 ) -> None:
     """Provision every row of a CSV or JSON file; each is done once, however often this is run.
 
-    A row that is refused stops no other; exit 1 if there is one. With --out a run that broke off goes on
-    where it was, and no app password is lost.
+    The file is judged whole before the first row is done. A row that is refused then stops no other; exit 1
+    if there is one. What is known is printed however a run ends; with --out it is kept, and a run that broke
+    off goes on where it was.
     """
     began, rows = time.monotonic(), read_requests(file)
     results = Results(out, rows)
     todo = results.missing(len(rows))
     told = Progress("provisioned", len(todo), progress)
-    for start in range(0, len(todo), size):
-        numbers = todo[start : start + size]
+    try:
+        for start in range(0, len(todo), size):
+            numbers = todo[start : start + size]
+            results.add(_call(desk, file, rows, numbers))
+            told.at(start + len(numbers))
+    finally:
+        # Whatever ends a run: a password that was made cannot be shown a second time.
+        known = [results.known[row] for row in sorted(results.known)]
+        _print(printer, known, len(rows), time.monotonic() - began)
+    if any(one["status"] == "failed" for one in known):
+        raise SystemExit(EXIT_FAILED)
+
+
+def _call(desk: Desk, file: Path, rows: Sequence[Row], numbers: Sequence[int]) -> list[dict[str, Any]]:
+    """Results of some rows, with their places in the file. Raises CommandFailed, with lines of the file."""
+    try:
         reply = desk.api.post("/v1/provision/batch", {"rows": [rows[number].body for number in numbers]})
-        results.add([_placed(one, numbers[one["row"]], rows) for one in reply["items"]])
-        told.at(start + len(numbers))
-    _print(printer, [results.known[row] for row in sorted(results.known)], time.monotonic() - began)
+    except CommandFailed as error:
+        error.detail = in_lines(error.detail, file, [rows[number].line for number in numbers])
+        error.fix = f"{error.fix} Then run this again: what is done is not done twice.".lstrip()
+        raise
+    return [_placed(one, numbers[one["row"]], rows) for one in reply["items"]]
 
 
 def _placed(result: dict[str, Any], row: int, rows: Sequence[Row]) -> dict[str, Any]:
@@ -95,10 +112,7 @@ def _placed(result: dict[str, Any], row: int, rows: Sequence[Row]) -> dict[str, 
     return {**result, "row": row, "line": rows[row].line}
 
 
-def _print(printer: Printer, results: list[dict[str, Any]], seconds: float) -> None:
-    counts = dict.fromkeys(("created", "existing", "failed"), 0)
-    for one in results:
-        counts[one["status"]] += 1
+def _print(printer: Printer, results: list[dict[str, Any]], rows: int, seconds: float) -> None:
     if printer.as_json:
         printer.many(results, ())
     else:
@@ -106,12 +120,12 @@ def _print(printer: Printer, results: list[dict[str, Any]], seconds: float) -> N
             {**(one["result"] or {}), **one, "id": (one["result"] or {}).get("grant_id")} for one in results
         ]
         printer.many(flat, ROW_COLUMNS, "no rows")
-    printer.say(
-        f"{len(results)} rows in {seconds:.1f} s: "
-        + ", ".join(f"{n} {status}" for status, n in counts.items())
-    )
-    if counts["failed"]:
-        raise SystemExit(EXIT_FAILED)
+    states = [one["status"] for one in results]
+    counts = {status: states.count(status) for status in ("created", "existing", "failed")}
+    if rows > len(results):
+        counts["not tried"] = rows - len(results)
+    said = ", ".join(f"{count} {status}" for status, count in counts.items())
+    printer.say(f"{rows} rows in {seconds:.1f} s: {said}")
 
 
 def _request(options: dict[str, Any]) -> dict[str, Any]:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import AbstractContextManager
+from dataclasses import replace
 
 import pytest
 
 from gateway.control.errors import Invalid
+from gateway.control.records import Actor
 from gateway.control.services import ControlServices
+from gateway.control.transaction import ControlChange, ControlWrites
+from gateway.system.database import DatabaseAway
 from tests.integration.control.provisioning.requests import request
 from tests.support.control import OPERATOR
 
@@ -61,3 +66,43 @@ def test_a_repeated_call_goes_on_where_the_first_ended(
 def test_five_hundred_rows_are_the_most(control_services: ControlServices) -> None:
     with pytest.raises(Invalid, match="500"):
         control_services.provisioning.provision_batch(OPERATOR, [request()] * 501)
+
+
+class LosingWrites(ControlWrites):
+    """Writes whose database goes away after some changes."""
+
+    left = 0
+
+    def change(self, actor: Actor) -> AbstractContextManager[ControlChange]:
+        """See ControlWrites."""
+        self.left -= 1
+        if self.left < 0:
+            raise DatabaseAway("the control database is away")
+        return super().change(actor)
+
+
+def losing(services: ControlServices, after: int) -> ControlServices:
+    """The same services over a database that goes away after so many changes."""
+    writes = LosingWrites.__new__(LosingWrites)
+    writes.__dict__.update(services.writes.__dict__)
+    writes.left = after
+    return replace(services, writes=writes)
+
+
+def test_rows_done_before_the_database_went_away_keep_their_passwords(
+    control_services: ControlServices,
+) -> None:
+    rows = [request(f"T{n}", account_client_id=str(n)) for n in range(4)]
+    results = losing(control_services, 2).provisioning.provision_batch(OPERATOR, rows)
+    assert [(one.status, one.code) for one in results] == [
+        *[("created", None)] * 2,
+        *[("failed", "database-away")] * 2,
+    ]
+    assert all(one.result is not None and one.result.app_password for one in results[:2])
+    again = control_services.provisioning.provision_batch(OPERATOR, rows)
+    assert [one.status for one in again] == ["existing"] * 2 + ["created"] * 2
+
+
+def test_a_call_of_which_nothing_is_done_fails_as_one(control_services: ControlServices) -> None:
+    with pytest.raises(DatabaseAway):
+        losing(control_services, 0).provisioning.provision_batch(OPERATOR, [request(), request("B")])

@@ -50,9 +50,9 @@ def test_a_row_of_csv_is_a_request() -> None:
 def test_a_row_needs_little_and_asks_for_nothing_by_itself() -> None:
     (row,) = read_rows("x.csv", "tenant_client_id;local_part\nc-1;bob\n")
     assert row.body["protocols"] == {"smtp": False, "imap": False}
-    assert row.body["tenant"] == {"client_id": "c-1"}
     assert row.body["app_password"] is False
-    (row,) = read_rows("x.csv", "tenant,local_part,app_password\nA,bob,Chosen-password-123\n")
+    assert row.body["tenant"] == {"client_id": "c-1"}
+    (row,) = read_rows("x.csv", "tenant,local_part,imap,app_password\nA,bob,yes,Chosen-password-123\n")
     assert row.body["app_password"] == "Chosen-password-123"
 
 
@@ -67,13 +67,30 @@ def test_a_row_needs_little_and_asks_for_nothing_by_itself() -> None:
             [(2, "smtp"), (3, ""), (4, "local_part"), (6, "tenant"), (8, "client_id")],
         ),
         ('tenant,local_part\nA,"bob\n', [(2, "")]),
+        (
+            "tenant,tenant_client_id,local_part,display_name,environment,app_password,metadata.x\n"
+            f"A,,bob,{'x' * 1001},,,\n{'A' * 201},{'c' * 201},eve,,prod,yes,{'y' * 1001}\n",
+            [
+                (2, "display_name"),
+                (3, "tenant"),
+                (3, "tenant_client_id"),
+                (3, "metadata"),
+                (3, "environment"),
+                (3, "app_password"),
+            ],
+        ),
     ],
 )
 def test_mistakes_in_csv(text: str, expected: list[tuple[int, str]]) -> None:
     assert places("x.csv", text) == expected
 
 
-BOB = {"tenant": {"name": "A"}, "account": {"local_part": "bob"}, "app_password": True}
+BOB = {
+    "tenant": {"name": "A"},
+    "account": {"local_part": "bob"},
+    "protocols": {"imap": True},
+    "app_password": True,
+}
 
 
 @pytest.mark.parametrize(
@@ -108,6 +125,19 @@ def test_lines_of_json() -> None:
             ],
         ),
         ("[" * 100_000, [(1, "")]),
+        (
+            '{"account": {"local_part": "a", "client_id": " "}, "environment": "prod"}\n'
+            '{"account": {"local_part": "\\ud800"}, "app_password": true}\n'
+            '{"account": {"local_part": "a", "client_id": "1"}}\n'
+            '{"account": {"local_part": "b", "client_id": " 1 "}}\n',
+            [
+                (1, "account.client_id"),
+                (1, "environment"),
+                (2, "account.local_part"),
+                (2, "app_password"),
+                (4, "client_id"),
+            ],
+        ),
     ],
 )
 def test_mistakes_in_json(text: str, expected: list[tuple[int, str]]) -> None:
