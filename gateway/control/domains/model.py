@@ -56,6 +56,17 @@ class DomainRow(Base):
     metadata_: Mapped[Metadata]
     created_at: Mapped[Time]
     updated_at: Mapped[Time]
+    state_at: Mapped[OptionalTime]
+    """Since when it is in its state; None: since before that was kept."""
+
+    @property
+    def in_state_since(self) -> float:
+        """Since when it is in its state, at the latest."""
+        return self.state_at if self.state_at is not None else self.updated_at
+
+    def enter(self, state: str, now: float) -> None:
+        """Go to another state at `now` (seconds since 1970)."""
+        self.state, self.state_at = state, now
 
 
 class DelegationRow(Base):

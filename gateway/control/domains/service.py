@@ -232,7 +232,7 @@ class DomainService:
                 )
             before = domain_view(row)
             hold(change, row, by=f"{actor.kind}:{actor.id}: {words}")
-            row.state = "active"
+            row.enter("active", change.now)
             after = _audited(change, "domain.mark-verified", before, row, reason=words)
             promote_addresses(change, row)
             return after
@@ -289,6 +289,7 @@ class DomainService:
             metadata_={},
             created_at=change.now,
             updated_at=change.now,
+            state_at=change.now,
         )
         change.add(row)
         change.changed("domain", row.id, tenant_id=row.tenant_id)

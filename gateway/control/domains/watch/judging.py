@@ -22,14 +22,26 @@ class Sighting:
     beside: Sequence[Observation] = ()
 
 
-def judge(record: RecordView, before: RecordMemory, seen: Sighting, now: float) -> RecordMemory:
-    """What is known of a record after a look at `now` (seconds since 1970)."""
+def judge(
+    record: RecordView, before: RecordMemory, seen: Sighting, now: float, *, waits: bool = False
+) -> RecordMemory:
+    """What is known of a record after a look at `now` (seconds since 1970).
+
+    What nobody needs is not lost: its time begins when it is needed. `waits`: it is that of a key whose turn
+    has not come, so that nothing fails without it; a loss is told of then, and does not count.
+    """
     after = _judged(record, before, seen, now)
     if after.state == "valid":
-        return replace(after, was_valid=True, lost_at=None)
+        return replace(after, was_valid=True, lost_at=None, counts_at=None)
+    known = replace(after, was_valid=before.was_valid)
+    lost_at, counts_at = before.lost_at, before.counts_at
     if after.state in ("missing", "invalid") and before.was_valid:
-        return replace(after, was_valid=True, lost_at=before.lost_at or now)
-    return replace(after, was_valid=before.was_valid, lost_at=before.lost_at)
+        lost_at, counts_at = lost_at or now, counts_at or now
+    return replace(
+        known,
+        lost_at=lost_at if record.required else None,
+        counts_at=counts_at if record.required and not waits else None,
+    )
 
 
 def _judged(record: RecordView, before: RecordMemory, seen: Sighting, now: float) -> RecordMemory:

@@ -98,7 +98,7 @@ class Looker:
         now = self._clock.now()
         expected = map(record_key, subject.records)
         known = {key: memory.records[key] for key in expected if key in memory.records}
-        known |= {record_key(task.record): judge(task.record, task.before, task.seen, now) for task in tasks}
+        known |= {record_key(task.record): _judged(task, subject, now) for task in tasks}
         return Look(subject, known, now, remarks, budget.spent, busy)
 
     async def _ask(self, task: _Task, budget: Budget, thorough: bool) -> None:
@@ -174,6 +174,11 @@ class Looker:
             return memory.remarks
         remark = spf_remark(subject.name, own.answers, included)
         return (remark,) if remark is not None else ()
+
+
+def _judged(task: _Task, subject: Subject, now: float) -> RecordMemory:
+    waits = task.record.name in subject.waiting_keys
+    return judge(task.record, task.before, task.seen, now, waits=waits)
 
 
 def _waits(record: RecordView, memory: Memory) -> bool:

@@ -77,14 +77,16 @@ class Observer:
 
     def _matters(self, look: Look, found: _Findings) -> bool:
         subject = look.subject
-        state = self._next(subject.state, subject.created_at, look.at, found)
+        state = self._next(subject.state, subject.state_at, subject.created_at, look.at, found)
         return bool(state != subject.state or found.lost or found.recovered or found.shown)
 
-    def _next(self, state: str, created_at: float, now: float, found: _Findings) -> str:
+    def _next(self, state: str, state_at: float, created_at: float, now: float, found: _Findings) -> str:
         if not state:
             return state
         since = max(created_at, found.proved_at or 0.0)
-        return next_state(state, found.evidence, waits_since=since, now=now, timing=self._timing)
+        return next_state(
+            state, found.evidence, state_at=state_at, waits_since=since, now=now, timing=self._timing
+        )
 
     def _change(self, actor: Actor, look: Look, found: _Findings) -> DomainView | None:
         with self._writes.change(actor) as change:
@@ -94,7 +96,9 @@ class Observer:
             if found.shown:
                 self._keys.take_seen(change, row, found.shown)
             self._tell_losses(change, row, found)
-            state = self._next(look.subject.state and row.state, row.created_at, look.at, found)
+            state = self._next(
+                look.subject.state and row.state, row.in_state_since, row.created_at, look.at, found
+            )
             if state and state != row.state:
                 self._move(change, row, state)
             return domain_view(row)
@@ -103,7 +107,8 @@ class Observer:
         before = domain_view(row)
         if before.state in ("pending", "verifying", "expired") and state == "active":
             hold(change, row, by="dns")
-        row.state, row.updated_at = state, change.now
+        row.enter(state, change.now)
+        row.updated_at = change.now
         change.session.flush()
         record(change, "domain.verify", "domain", before, domain_view(row))
         if state == "active":

@@ -3,6 +3,7 @@
     pending → verifying → active → degraded → suspended → expired
 
 A look that had no answer takes nothing from a domain: it neither begins a loss, nor ends a time of grace.
+Only a claim that nobody has proved expires in silence too.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ class Evidence:
     """What a look says of a domain as a whole.
 
     `proved`: whether the proof of ownership is there; None if nobody could say. `ready`: whether all that
-    it needs is there, for everybody to see. `lost_at`: since when the longest lost record is gone; None if
-    none is. `is_sure`: whether this very look saw that record missing or wrong.
+    it needs is there, for everybody to see. `lost_at`: since when the longest lost record that counts is gone;
+    None if none is. `is_sure`: whether this very look saw that record missing or wrong.
     """
 
     proved: bool | None
@@ -48,20 +49,27 @@ class Evidence:
     is_sure: bool = False
 
 
-def next_state(state: str, evidence: Evidence, *, waits_since: float, now: float, timing: Timing) -> str:
-    """The state after a look. `waits_since`: when the claim was made, or its proof last seen."""
+def next_state(
+    state: str, evidence: Evidence, *, state_at: float, waits_since: float, now: float, timing: Timing
+) -> str:
+    """The state after a look.
+
+    `state_at`: since when it is in `state`; `waits_since`: when the claim was made, or its proof last seen.
+    However long nobody could look, a domain that is held spends its time in each state before the next.
+    """
     if state in ("pending", "verifying", "expired"):
         return _before_proof(state, evidence, now - waits_since >= timing.claim)
     if evidence.lost_at is None:
         return "active"
     if not evidence.is_sure:
         return state
-    lost_for = now - evidence.lost_at
-    if state == "suspended":
-        return "expired" if lost_for >= timing.release else state
-    if lost_for >= timing.suspend and state == "degraded":
-        return "suspended"
-    return "degraded" if lost_for >= timing.grace else state
+    following, total, since_entry = {
+        "active": ("degraded", timing.grace, 0.0),
+        "degraded": ("suspended", timing.suspend, timing.suspend - timing.grace),
+        "suspended": ("expired", timing.release, timing.release - timing.suspend),
+    }[state]
+    is_over = now - evidence.lost_at >= total and now - state_at >= since_entry
+    return following if is_over else state
 
 
 def evidence_of(pairs: Iterable[tuple[RecordView, RecordMemory]]) -> Evidence:
@@ -81,12 +89,12 @@ def evidence_of(pairs: Iterable[tuple[RecordView, RecordMemory]]) -> Evidence:
         if record.purpose == "dkim"
     ]
     rest = [known for record, known in ours if record.purpose == "mx"]
-    lost = [known for _, known in ours if known.lost_at is not None]
-    longest = min(lost, key=lambda known: known.lost_at or 0.0, default=None)
+    lost = [known for _, known in ours if known.counts_at is not None]
+    longest = min(lost, key=lambda known: known.counts_at or 0.0, default=None)
     return Evidence(
         proved=_proved(proofs),
         ready=all(map(_is_everywhere, (*proofs, *rest))) and (not keys or any(keys)),
-        lost_at=longest.lost_at if longest is not None else None,
+        lost_at=longest.counts_at if longest is not None else None,
         is_sure=longest is not None and longest.state in ("missing", "invalid"),
     )
 
@@ -94,7 +102,8 @@ def evidence_of(pairs: Iterable[tuple[RecordView, RecordMemory]]) -> Evidence:
 def _before_proof(state: str, evidence: Evidence, is_over: bool) -> str:
     if evidence.proved:
         return "active" if evidence.ready else "verifying"
-    if evidence.proved is None:
+    # Silence takes no proof away; but a claim cannot be kept by servers that never answer.
+    if evidence.proved is None and not is_over:
         return state
     if state == "verifying":
         return "pending"

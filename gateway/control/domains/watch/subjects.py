@@ -72,6 +72,8 @@ def touched_since(session: Session, revision: int) -> set[str]:
 def _subject(facts: DomainFacts, platform: PlatformFacts, settings: ControlSettings) -> Subject:
     row = facts.domain
     unseen = (key for key in facts.keys if key.seen_at is None and key.state in ("pending", "active"))
+    signing = {key.shard_id for key in facts.keys if key.state == "active"}
+    waiting = (key for key in facts.keys if key.state == "pending" and key.shard_id in signing)
     return Subject(
         row.id,
         row.tenant_id,
@@ -80,5 +82,7 @@ def _subject(facts: DomainFacts, platform: PlatformFacts, settings: ControlSetti
         row.created_at,
         domain_records(facts, platform, settings),
         frozenset(record_name(key.selector, key.domain) for key in unseen),
+        frozenset(record_name(key.selector, key.domain) for key in waiting),
+        row.in_state_since,
         settings.hostname,
     )

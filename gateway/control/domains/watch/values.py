@@ -14,7 +14,8 @@ _NOTHING: Mapping[str, RecordMemory] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class RecordMemory:
-    """What is known of one record. `was_valid`: it has been right; `lost_at`: since when it is not any more.
+    """What is known of one record. `was_valid`: it has been right; `lost_at`: since when it is not any more,
+    though it is required. `counts_at`: since when that counts against the domain.
 
     `again_at`: until then the resolver has an answer in its cache that it will give again. `told_by`: the
     question beside the record's own whose answer explained what is wrong.
@@ -26,6 +27,7 @@ class RecordMemory:
     hint: str | None = None
     was_valid: bool = False
     lost_at: float | None = None
+    counts_at: float | None = None
     again_at: float = 0.0
     told_by: str | None = None
 
@@ -57,8 +59,9 @@ class Memory:
 class Subject:
     """A domain to look at: what it is expected to have, and as it stands in the control database.
 
-    `unseen_keys`: the names of records of keys that DNS has not shown yet. `platform`: the platform's host
-    name, in whose zone its own records stand. `state` is "" for one that is not the customer's to prove.
+    `unseen_keys`: the names of records of keys that DNS has not shown yet. `waiting_keys`: those of keys that
+    wait for their turn while another one signs. `platform`: the platform's host name, in whose zone its own
+    records stand. `state` is "" for one that is not the customer's to prove; `state_at`: since when it is in it.
     """
 
     domain_id: str
@@ -68,6 +71,8 @@ class Subject:
     created_at: float
     records: tuple[RecordView, ...]
     unseen_keys: frozenset[str] = frozenset()
+    waiting_keys: frozenset[str] = frozenset()
+    state_at: float = 0.0
     platform: str = ""
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
+from gateway.control.domains.view import RecordView
 from gateway.control.domains.watch.looking import Looker
 from gateway.control.domains.watch.store import KEPT_SECONDS, WatchStore
 from gateway.control.domains.watch.values import Drift, Memory
@@ -19,7 +21,7 @@ from gateway.system.authority import Budget
 from gateway.system.clock import ManualClock
 from gateway.system.database import Database
 from gateway.system.observation import Observation, Question
-from tests.support.control import OPERATOR, MakeServices, limited
+from tests.support.control import OPERATOR, SETTINGS, MakeServices, limited
 from tests.support.sight import Words, sight_of
 
 HOUR, DAY = 3_600.0, 86_400.0
@@ -29,11 +31,14 @@ NAME = "acme.test"
 class World:
     """Services, a watch over them, and a DNS of words."""
 
-    def __init__(self, url: str, make_services: MakeServices, location: Database) -> None:
+    def __init__(
+        self, url: str, make_services: MakeServices, location: Database, *, publishes: bool = False
+    ) -> None:
         self.clock, self.words = ManualClock(), Words()
         self.store = WatchStore(location)
         sight = sight_of(self.words, self.clock, self.store)
-        self.services: ControlServices = make_services(url, clock=self.clock, sight=sight)
+        settings = replace(SETTINGS, publishes=publishes)
+        self.services: ControlServices = make_services(url, clock=self.clock, sight=sight, settings=settings)
         self.services.bootstrap()
         self.services.tenants.create(OPERATOR, "acme")
         self.services.tenants.create(OPERATOR, "globex")
@@ -47,6 +52,17 @@ class World:
         for record in self.services.domains.records(OPERATOR, domain):
             if record.publisher == "customer" and (not purposes or record.purpose in purposes):
                 self.words.publish(record.name, record.type, record.value)
+
+    def publish_ours(self) -> None:
+        """What the platform publishes for the domain, as of now."""
+        for record in self.services.domains.records(OPERATOR, NAME):
+            if record.publisher == "platform":
+                self.words.publish(record.name, record.type, record.value)
+
+    def spare(self) -> RecordView:
+        """The alias that no key needs yet."""
+        found = self.services.domains.records(OPERATOR, NAME)
+        return next(one for one in found if one.type == "CNAME" and not one.required)
 
     def withdraw(self, *purposes: str) -> None:
         for record in self.services.domains.records(OPERATOR, NAME):
@@ -138,6 +154,59 @@ async def test_a_long_loss_suspends_and_at_last_frees_the_name(world: World) -> 
     assert world.state(theirs) == "active"
 
 
+async def test_a_rotation_into_an_alias_that_is_gone_warns_and_takes_nothing_down(
+    control_url: str, make_services: MakeServices, location_database: Database
+) -> None:
+    world = World(control_url, make_services, location_database, publishes=True)
+    world.add()
+    world.publish()
+    world.publish_ours()
+    await world.go()
+    await world.go()
+    assert (world.state(), world.spare().required) == ("active", False)
+    spare = world.spare()
+    world.words.publish(spare.name, "CNAME")
+    for _ in range(61):
+        await world.go(DAY)
+    told = world.events()
+    assert told[-1] == "active"
+    world.services.keys.rotate(OPERATOR, NAME)
+    for _ in range(5):
+        await world.go(120)
+    assert (world.state(), world.events()) == ("active", [*told, "record_lost"])
+    for _ in range(62):
+        world.publish_ours()
+        await world.go(DAY)
+    assert (world.state(), world.events()) == ("active", [*told, "record_lost"])
+    world.words.publish(spare.name, "CNAME", spare.value)
+    world.publish_ours()
+    await world.go(2 * HOUR)
+    states = {key.selector: key.state for key in world.services.keys.list(OPERATOR, domain=NAME)}
+    assert sorted(states.values()) == ["active", "retiring"]
+    assert (world.state(), world.events()) == ("active", [*told, "record_lost", "record_recovered"])
+
+
+async def test_a_waiting_keys_alias_counts_once_no_other_key_signs(
+    control_url: str, make_services: MakeServices, location_database: Database
+) -> None:
+    world = World(control_url, make_services, location_database, publishes=True)
+    world.add()
+    world.publish()
+    world.publish_ours()
+    await world.go()
+    world.words.publish(world.spare().name, "CNAME")
+    await world.go(DAY)
+    world.services.keys.rotate(OPERATOR, NAME)
+    await world.go(40 * DAY)
+    old = next(key for key in world.services.keys.list(OPERATOR, domain=NAME) if key.state == "active")
+    world.services.keys.revoke(OPERATOR, old.id)
+    await world.go(60)
+    await world.go(23 * HOUR)
+    assert world.state() == "active"
+    await world.go(2 * HOUR)
+    assert world.state() == "degraded"
+
+
 async def test_servers_that_are_away_take_nothing_down(world: World) -> None:
     world.add()
     world.publish()
@@ -159,6 +228,16 @@ async def test_a_claim_without_proof_expires_and_a_look_by_hand_takes_it_up_agai
     world.publish()
     assert (await asyncio.to_thread(world.services.domains.verify, OPERATOR, NAME)).domain.state == "active"
     assert await world.go() == 1
+
+
+async def test_a_claim_whose_zone_never_answers_expires_too(world: World) -> None:
+    world.add()
+    world.words.away = {record.name for record in world.services.domains.records(OPERATOR, NAME)}
+    await world.go()
+    await world.go(13 * DAY)
+    assert world.state() == "pending"
+    await world.go(2 * DAY)
+    assert (world.state(), world.events()) == ("expired", ["expired"])
 
 
 async def test_the_first_proof_wins_and_the_other_claim_says_why_it_waits(world: World) -> None:

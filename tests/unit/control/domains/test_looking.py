@@ -115,7 +115,7 @@ async def test_servers_that_are_away_lose_nothing() -> None:
     }
     world.words.away.clear()
     await world.poll()
-    assert world.known() == RecordMemory("valid", "everywhere", (PROOF.value,), None, True, None, 0.0)
+    assert world.known() == RecordMemory("valid", "everywhere", (PROOF.value,), was_valid=True)
 
 
 async def test_the_resolvers_word_counts_where_the_authority_has_none() -> None:

@@ -17,6 +17,7 @@ def upgrade() -> None:
     _make_dkim_slots()
     _follow_keys()
     _make_delegations()
+    _time_states()
 
 
 def _make_dkim_slots() -> None:
@@ -130,3 +131,8 @@ def _make_delegations() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_domain_delegations"),
         sa.UniqueConstraint("domain_id", "delegate_id", name="uq_domain_delegations_domain_id_delegate_id"),
     )
+
+
+def _time_states() -> None:
+    """Since when a domain is in its state: each lasts its time before the next."""
+    op.add_column("domains", sa.Column("state_at", sa.Double(), nullable=True))
