@@ -8,7 +8,7 @@ from random import SystemRandom
 
 from gateway.app.parts import Ground
 from gateway.control.domains.watch.local import local_sight
-from gateway.control.domains.watch.looking import Looker
+from gateway.control.domains.watch.looking import Looker, too_slow
 from gateway.control.domains.watch.sight import DomainSight
 from gateway.control.domains.watch.states import Timing
 from gateway.control.domains.watch.store import WatchStore
@@ -19,7 +19,8 @@ from gateway.jobs import run_leased
 from gateway.system.authority import AuthoritySettings, open_authorities
 
 _LEASE = "domain-watch"
-_LONGEST_LOOK_SECONDS = 60.0
+_LONGEST_WAIT_SECONDS = 30.0
+"""More than the looker takes: by then the event loop itself stands still."""
 
 
 class Watching:
@@ -42,9 +43,14 @@ class Watching:
         await self._authorities.close()
 
     def _examine(self, subject: Subject, memory: Memory) -> Look:
-        """From another thread: the caches and the pace of this loop are kept."""
+        """From another thread: the caches and the pace of this loop are kept. Raises Unavailable."""
         looking = self._looker.examine(subject, memory)
-        return asyncio.run_coroutine_threadsafe(looking, self._loop).result(_LONGEST_LOOK_SECONDS)
+        look = asyncio.run_coroutine_threadsafe(looking, self._loop)
+        try:
+            return look.result(_LONGEST_WAIT_SECONDS)
+        except TimeoutError:
+            look.cancel()
+            raise too_slow(subject, _LONGEST_WAIT_SECONDS) from None
 
 
 class WatchWork:

@@ -166,7 +166,7 @@ class DomainService:
         """Look at DNS now, at authority and resolver: a proved custom domain with its records is active.
 
         Pending keys whose record is there begin to sign. Raises NotFound, TooMany (it says when again),
-        Conflict (another tenant holds the domain, or it is being deleted).
+        Conflict (another tenant holds the domain, or it is being deleted), Unavailable (DNS is too slow).
         """
         with self._writes.view() as session:
             row = _living(find_domain(session, actor, reference))

@@ -78,9 +78,12 @@ class Authorities:
         why = "no name server is configured; set [dns] servers"
         try:
             for server in self._resolvers[:_MOST_TRIES]:
+                if budget.gave_up(server):
+                    why = f"the resolver {server} does not answer"
+                    continue
                 budget.take()
                 try:
-                    reply = await self._exchange.ask(server, question, recursive=True)
+                    reply = await self._answer(server, question, budget, recursive=True)
                 except NoReply as error:
                     why = f"the resolver {server}: {error}"
                     continue
@@ -94,6 +97,16 @@ class Authorities:
     async def close(self) -> None:
         """Close every socket."""
         await self._exchange.close()
+
+    async def _answer(self, server: Server, question: Question, budget: Budget, *, recursive: bool) -> Reply:
+        """A server's answer, and the budget knows whether there was one. Raises NoReply, Malformed."""
+        try:
+            reply = await self._exchange.ask(server, question, recursive=recursive)
+        except NoReply:
+            budget.note(server, answered=False)
+            raise
+        budget.note(server, answered=True)
+        return reply
 
     async def _zone(self, near: str, question: Question, budget: Budget) -> Zone | Observation:
         """The zone of a name; an observation where the resolver knows that there is none."""
@@ -124,12 +137,15 @@ class Authorities:
         servers = await self._servers(zone, budget)
         why = "their addresses are not known"
         for server in (servers * 2)[: max(2, min(len(servers), _MOST_TRIES))]:
+            if budget.gave_up(server):
+                why = f"{server} does not answer"
+                continue
             if (seconds := self._pace.wait(server.address)) > _PATIENCE_SECONDS:
                 raise Busy(seconds)
             budget.take()
             await self._pace.turn(server.address)
             try:
-                reply = await self._exchange.ask(server, question, recursive=False)
+                reply = await self._answer(server, question, budget, recursive=False)
             except NoReply as error:
                 why = f"{server}: {error}"
             else:

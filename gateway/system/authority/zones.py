@@ -8,9 +8,11 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
+from gateway.system.authority.exchange import Server
 from gateway.system.clock import Clock
 
 _CAPACITY = 20_000
+_MOST_SILENCES = 3
 
 
 class Away(Exception):
@@ -30,11 +32,16 @@ class BudgetSpent(Exception):
 
 
 class Budget:
-    """How many questions may still be asked for one purpose."""
+    """How many questions may still be asked for one purpose, and which servers are no use for it.
+
+    A server that was silent so often that it is given up is not asked again for this purpose: each such
+    question costs seconds of somebody's patience.
+    """
 
     def __init__(self, left: int) -> None:
         self.left = left
         self.spent = 0
+        self._silences: dict[Server, int] = {}
 
     def take(self) -> None:
         """Use one. Raises BudgetSpent."""
@@ -42,6 +49,14 @@ class Budget:
             raise BudgetSpent
         self.left -= 1
         self.spent += 1
+
+    def note(self, server: Server, *, answered: bool) -> None:
+        """Whether a server has answered a question."""
+        self._silences[server] = 0 if answered else self._silences.get(server, 0) + 1
+
+    def gave_up(self, server: Server) -> bool:
+        """Whether it has been silent too often, with no answer in between."""
+        return self._silences.get(server, 0) >= _MOST_SILENCES
 
 
 @dataclass(frozen=True, slots=True)

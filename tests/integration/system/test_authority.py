@@ -218,6 +218,57 @@ async def test_an_answer_that_is_none_is_as_good_as_silence(
     assert len({line["reason"] for line in lines}) <= 1
 
 
+async def test_a_resolver_that_says_nothing_is_given_up_for_that_purpose() -> None:
+    server = Hostile(lambda _: None)
+    settings = AuthoritySettings((f"127.0.0.1:{server.port}",), port=server.port, timeout_seconds=0.1)
+    authorities = open_authorities(settings, SystemClock(), secrets.randbits)
+    budget = Budget(100)
+    try:
+        for n in range(20):
+            found = await authorities.ask_resolver(Question(f"{n}.acme.test", "TXT"), budget)
+            assert found.outcome == "away"
+        assert "does not answer" in (found.reason or "")
+        assert (len(server.asked), budget.spent) == (3, 3)
+        await authorities.ask_resolver(Question("x.acme.test", "TXT"), Budget(9))
+        assert len(server.asked) == 4
+    finally:
+        await authorities.close()
+        server.close()
+
+
+async def test_one_lost_question_gives_nobody_up() -> None:
+    lost = iter([True, True, False, True, True, False])
+    server = Hostile(lambda query: None if next(lost) else _reply(query, 'TXT "x"'))
+    settings = AuthoritySettings((f"127.0.0.1:{server.port}",), port=server.port, timeout_seconds=0.2)
+    authorities = open_authorities(settings, SystemClock(), secrets.randbits)
+    budget = Budget(100)
+    try:
+        outcomes = [
+            (await authorities.ask_resolver(Question(f"{n}.acme.test", "TXT"), budget)).outcome
+            for n in range(6)
+        ]
+    finally:
+        await authorities.close()
+        server.close()
+    assert outcomes == ["away", "away", "found"] * 2
+
+
+async def test_a_zones_server_that_says_nothing_is_given_up_too(known: NameServer) -> None:
+    server = Hostile(lambda _: None)
+    settings = AuthoritySettings((f"127.0.0.1:{known.port}",), 10_000, port=server.port, timeout_seconds=0.1)
+    authorities = open_authorities(settings, SystemClock(), secrets.randbits)
+    budget = Budget(100)
+    try:
+        for n in range(10):
+            question = Question(f"{n}.acme.test", "TXT")
+            found = await authorities.ask(question, "acme.test", budget)
+            assert found.outcome == "away"
+    finally:
+        await authorities.close()
+        server.close()
+    assert len(server.asked) == 3
+
+
 class Twice(NameServer):
     """Answers the first question of a client by `first`, those after it by `then`."""
 

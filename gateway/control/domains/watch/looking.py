@@ -8,9 +8,9 @@ to the questions that tell what went wrong.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from gateway.control.domains.diagnosis import diagnose, questions_beside
 from gateway.control.domains.diagnosis.spf import spf_leads, spf_remark
@@ -18,6 +18,7 @@ from gateway.control.domains.view import RecordView
 from gateway.control.domains.watch.judging import Sighting, judge, spelled
 from gateway.control.domains.watch.schedule import is_late
 from gateway.control.domains.watch.values import Look, Memory, RecordMemory, Subject, record_key
+from gateway.control.errors import Unavailable
 from gateway.system.authority import Budget, BudgetSpent, Busy
 from gateway.system.clock import Clock
 from gateway.system.observation import Observation, Question
@@ -29,6 +30,7 @@ _THOROUGH_EACH = 6
 _THOROUGH_EXTRA = 20
 _MOST_BESIDE = 5
 _MOST_INCLUDES = 12
+_LONGEST_LOOK_SECONDS = 20.0
 
 
 class Asking(Protocol):
@@ -56,9 +58,13 @@ class _Task:
 class Looker:
     """Looks at domains, in one event loop."""
 
-    def __init__(self, asking: Asking, clock: Clock) -> None:
+    def __init__(
+        self, asking: Asking, clock: Clock, *, longest_seconds: float = _LONGEST_LOOK_SECONDS
+    ) -> None:
+        """`longest_seconds`: how long somebody waits for a look."""
         self._asking = asking
         self._clock = clock
+        self._longest = longest_seconds
 
     async def poll(self, subject: Subject, memory: Memory) -> Look:
         """A look of the watch: at most two questions more than there are records."""
@@ -67,9 +73,16 @@ class Looker:
         return await self._look(subject, theirs, memory, budget, thorough=False)
 
     async def examine(self, subject: Subject, memory: Memory) -> Look:
-        """A look for somebody who waits: authority and resolver are asked, and whatever may explain more."""
+        """A look for somebody who waits: authority and resolver are asked, and whatever may explain more.
+
+        Raises Unavailable where DNS takes too long.
+        """
         budget = Budget(_THOROUGH_EACH * len(subject.records) + _THOROUGH_EXTRA)
-        return await self._look(subject, subject.records, memory, budget, thorough=True)
+        try:
+            async with asyncio.timeout(self._longest):
+                return await self._look(subject, subject.records, memory, budget, thorough=True)
+        except TimeoutError:
+            raise too_slow(subject, self._longest) from None
 
     async def _look(
         self,
@@ -83,16 +96,8 @@ class Looker:
         tasks = [_Task(one, _near(one, subject), memory.of(one) or RecordMemory()) for one in records]
         # The one whose turn it is comes first: what the budget does not reach is another one each time.
         turn = memory.looks % max(1, len(tasks))
-        busy = 0.0
-        results = await asyncio.gather(
-            *(self._ask(task, budget, thorough) for task in tasks[turn:] + tasks[:turn]),
-            return_exceptions=True,
-        )
-        for result in results:
-            if isinstance(result, Busy):
-                busy = max(busy, result.seconds)
-            elif isinstance(result, BaseException) and not isinstance(result, BudgetSpent):
-                raise result
+        in_turn = tasks[turn:] + tasks[:turn]
+        busy = await _at_once(self._ask(task, budget, thorough) for task in in_turn)
         await self._ask_more(tasks, subject, memory, budget, thorough)
         remarks = await self._remarks(subject, memory, budget, thorough) if not busy else memory.remarks
         now = self._clock.now()
@@ -121,21 +126,21 @@ class Looker:
         """With what is left: who else has to say something, then what may explain."""
         turn = memory.looks % max(1, len(tasks))
         in_turn = [*tasks[turn:], *tasks[:turn]]
-        try:
-            for task in in_turn:
-                question = Question(task.record.name.lower(), task.record.type)
-                if _needs_resolver(task, thorough):
-                    resolver = await self._asking.ask_resolver(question, budget)
-                    task.seen = replace(task.seen, resolver=resolver)
-                elif _needs_authority(task):
-                    authority = await self._asking.ask(question, task.near, budget)
-                    task.seen = replace(task.seen, authority=authority)
-            for task in in_turn:
-                # Each has had its turn before another question has its.
-                rounds = memory.looks // len(tasks)
-                await self._ask_beside(task, subject, budget, _MOST_BESIDE if thorough else 1, rounds)
-        except (BudgetSpent, Busy):
-            return
+        # Each has had its turn before another question has its.
+        rounds = memory.looks // max(1, len(tasks))
+        most = _MOST_BESIDE if thorough else 1
+        await _at_once(self._ask_other(task, budget, thorough) for task in in_turn)
+        await _at_once(self._ask_beside(task, subject, budget, most, rounds) for task in in_turn)
+
+    async def _ask_other(self, task: _Task, budget: Budget, thorough: bool) -> None:
+        """The one of authority and resolver that was not asked yet, where that is needed."""
+        question = Question(task.record.name.lower(), task.record.type)
+        if _needs_resolver(task, thorough):
+            resolver = await self._asking.ask_resolver(question, budget)
+            task.seen = replace(task.seen, resolver=resolver)
+        elif _needs_authority(task):
+            authority = await self._asking.ask(question, task.near, budget)
+            task.seen = replace(task.seen, authority=authority)
 
     async def _ask_beside(
         self, task: _Task, subject: Subject, budget: Budget, most: int, rounds: int
@@ -174,6 +179,25 @@ class Looker:
             return memory.remarks
         remark = spf_remark(subject.name, own.answers, included)
         return (remark,) if remark is not None else ()
+
+
+async def _at_once(asking: Iterable[Coroutine[Any, Any, None]]) -> float:
+    """Ask, begun in this order, as far as the budget reaches; how long (seconds) servers are busy."""
+    results = await asyncio.gather(*asking, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException) and not isinstance(result, (Busy, BudgetSpent)):
+            raise result
+    return max((result.seconds for result in results if isinstance(result, Busy)), default=0.0)
+
+
+def too_slow(subject: Subject, seconds: float) -> Unavailable:
+    """What somebody is told who has waited long enough."""
+    return Unavailable(
+        "dns-too-slow",
+        f"DNS did not tell enough of {subject.name} within {seconds:.0f} s; nothing was changed.",
+        "Try again in a minute. If it stays so, see whether the name servers in [dns] servers answer, "
+        "and those of the domain.",
+    )
 
 
 def _judged(task: _Task, subject: Subject, now: float) -> RecordMemory:

@@ -39,8 +39,8 @@ class Evidence:
     """What a look says of a domain as a whole.
 
     `proved`: whether the proof of ownership is there; None if nobody could say. `ready`: whether all that
-    it needs is there, for everybody to see. `lost_at`: since when the longest lost record that counts is gone;
-    None if none is. `is_sure`: whether this very look saw that record missing or wrong.
+    it needs is there, for everybody to see. `lost_at`: since when the longest lost record that counts
+    is gone; None if none is. `is_sure`: whether this very look saw that record missing or wrong.
     """
 
     proved: bool | None

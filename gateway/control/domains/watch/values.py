@@ -61,7 +61,8 @@ class Subject:
 
     `unseen_keys`: the names of records of keys that DNS has not shown yet. `waiting_keys`: those of keys that
     wait for their turn while another one signs. `platform`: the platform's host name, in whose zone its own
-    records stand. `state` is "" for one that is not the customer's to prove; `state_at`: since when it is in it.
+    records stand. `state` is "" for one that is not the customer's to prove; `state_at`: since when it is
+    in that state.
     """
 
     domain_id: str

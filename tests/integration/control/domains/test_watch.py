@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
 from gateway.control.domains.view import RecordView
+from gateway.control.domains.watch.local import local_sight
 from gateway.control.domains.watch.looking import Looker
 from gateway.control.domains.watch.store import KEPT_SECONDS, WatchStore
 from gateway.control.domains.watch.values import Drift, Memory
@@ -17,8 +20,8 @@ from gateway.control.errors import NotFound, TooMany
 from gateway.control.events.audited import AuditedEvents
 from gateway.control.events.source import Wanted
 from gateway.control.services import ControlServices
-from gateway.system.authority import Budget
-from gateway.system.clock import ManualClock
+from gateway.system.authority import AuthoritySettings, Budget
+from gateway.system.clock import ManualClock, SystemClock
 from gateway.system.database import Database
 from gateway.system.observation import Observation, Question
 from tests.support.control import OPERATOR, SETTINGS, MakeServices, limited
@@ -387,3 +390,31 @@ async def test_it_watches_until_it_is_told_to_stop(world: World) -> None:
         ).looked_at
         is not None
     )
+
+
+def test_a_look_by_hand_ends_soon_where_the_resolver_says_nothing(
+    control_url: str, make_services: MakeServices
+) -> None:
+    silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.setblocking(False)
+        server = f"127.0.0.1:{silent.getsockname()[1]}"
+        settings = AuthoritySettings((server,), timeout_seconds=0.2)
+        services = make_services(control_url, sight=local_sight(settings, SystemClock()))
+        services.bootstrap()
+        services.tenants.create(OPERATOR, "acme")
+        services.domains.add(OPERATOR, NAME, tenant="acme")
+        for number in range(17):
+            services.shards.create(OPERATOR, f"s{number}.{NAME}", tenant="acme")
+        check = services.domains.verify(OPERATOR, NAME)
+        asked = 0
+        with suppress(BlockingIOError):
+            while silent.recv(2_048):
+                asked += 1
+    assert len(check.records) > 50
+    assert {one.state for one in check.records} == {"unreachable"}
+    assert all(server in (one.hint or "") for one in check.records)
+    # Where the zones are, then all records at once; whatever would come after that is not asked any more.
+    assert asked <= len(check.records) + 2
+    assert check.domain.state == "pending"

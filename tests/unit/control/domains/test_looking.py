@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -10,6 +11,8 @@ import pytest
 from gateway.control.domains.view import RecordView
 from gateway.control.domains.watch.looking import POLL_EXTRA, Looker
 from gateway.control.domains.watch.values import Look, Memory, RecordMemory, Subject, record_key
+from gateway.control.errors import Unavailable
+from gateway.system.authority import Budget
 from gateway.system.clock import ManualClock
 from gateway.system.observation import Observation, Question
 from tests.support.sight import Words
@@ -190,3 +193,44 @@ async def test_every_record_has_its_turn_however_little_may_be_asked() -> None:
         world.memory = replace(world.memory, records=look.records, looks=world.memory.looks + 1)
         seen.update(world.asked("authority"))
     assert {one.name for one in RECORDS} <= seen
+
+
+async def test_whoever_waits_is_told_when_dns_takes_too_long() -> None:
+    world = World()
+    cancelled = []
+
+    async def endless(question: Question, near: str, budget: object) -> Observation:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.append(question.name)
+            raise
+        raise AssertionError
+
+    world.words.ask = endless  # type: ignore[method-assign,assignment]
+    looker = Looker(world.words, world.clock, longest_seconds=0.05)
+    with pytest.raises(Unavailable) as refusal:
+        await looker.examine(world.subject, world.memory)
+    assert refusal.value.code == "dns-too-slow"
+    assert "acme.test" in refusal.value.detail
+    assert "[dns] servers" in refusal.value.fix
+    assert len(cancelled) == len(RECORDS)
+
+
+async def test_a_slow_resolver_is_asked_for_all_records_at_once() -> None:
+    world = World()
+    for record in RECORDS:
+        world.words.publish(record.name, record.type, record.value)
+    here, all_here = [], asyncio.Event()
+    answered = world.words.ask_resolver
+
+    async def together(question: Question, budget: Budget) -> Observation:
+        here.append(question)
+        if len(here) == len(RECORDS):
+            all_here.set()
+        await all_here.wait()
+        return await answered(question, budget)
+
+    world.words.ask_resolver = together  # type: ignore[method-assign]
+    look = await world.examine()
+    assert {one.propagation for one in look.views()} == {"everywhere"}
