@@ -15,6 +15,7 @@ from gateway.app.sending import sending_alone
 from gateway.app.simulation import simulate_policy
 from gateway.app.status import status_of
 from gateway.faces.api.application import build_app
+from gateway.faces.api.cursors import CursorSeal
 from gateway.faces.api.parts import ApiParts
 from gateway.faces.api.rates import Rates
 from gateway.faces.api.streams import Streams
@@ -56,6 +57,7 @@ def api_parts(desk: OpenedDesk, note_use: NoteUse, send: Send) -> ApiParts:
         is_welcome=desk.services.api_keys.is_welcome,
         doctor=lambda actor: doctor_of(desk).examine(actor),
         public_url=public_url(ground.config),
+        cursors=CursorSeal(ground.installation.durable_key("cursor")),
         simulate=lambda *arguments, **options: simulate_policy(desk, *arguments, **options),
     )
 

@@ -12,6 +12,7 @@ from gateway.control.audit.trail import AuditTrail
 from gateway.control.domains.watch.sight import DomainSight
 from gateway.control.events.audited import AuditedEvents
 from gateway.control.events.feed import Feed
+from gateway.control.events.idents import EventIds
 from gateway.control.events.source import EventSource
 from gateway.control.keys.material import KeyMaker, make_key
 from gateway.control.records import Actor
@@ -117,9 +118,10 @@ def delivery_service(ground: Ground, services: ControlServices) -> DeliveryServi
 
 def event_feed(ground: Ground) -> Feed:
     """The events of all databases as one stream."""
+    ids = EventIds(ground.installation.durable_key("event-id"))
     sources: list[EventSource] = [AuditedEvents(ground.control)]
     for name, database in ground.locations.items():
-        sources += location_sources(name, database)
+        sources += location_sources(name, database, ids)
     return Feed(sources, ground.clock)
 
 

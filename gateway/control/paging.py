@@ -93,7 +93,7 @@ def read_page(
     for key, word in query.filters.items():
         statement = statement.where(_condition(session, actor, listing, key, word))
     if query.cursor is not None:
-        place = sa.tuple_(*map(sa.literal, _read_cursor(query.cursor, query.sort)))
+        place = sa.tuple_(*map(sa.literal, _read_cursor(query.cursor, query.sort, column)))
         here = sa.tuple_(column, ident)
         statement = statement.where(here < place if descending else here > place)
     order = [one.desc() if descending else one.asc() for one in (column, ident)]
@@ -145,16 +145,23 @@ def _write_cursor(sort: str | None, value: object, ident: str) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def _read_cursor(cursor: str, sort: str | None) -> tuple[Any, Any]:
+def _read_cursor(cursor: str, sort: str | None, column: InstrumentedAttribute[Any]) -> tuple[Any, str]:
     try:
         octets = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
         known, value, ident = json.loads(octets)
     except (ValueError, binascii.Error, TypeError):
         known, value, ident = None, None, None
-    if known != sort or not isinstance(value, str | int | float) or not isinstance(ident, str):
+    if known != sort or not _fits(value, column) or not isinstance(ident, str) or "\0" in ident:
         raise Invalid(
             "bad-cursor",
             "The cursor is not one of this list in this order.",
             "Start without a cursor and follow the one each page gives.",
         )
     return value, ident
+
+
+def _fits(value: object, column: InstrumentedAttribute[Any]) -> bool:
+    """Whether the database can compare a value of a cursor with this column."""
+    if column.type.python_type is str:
+        return isinstance(value, str) and "\0" not in value
+    return type(value) in (int, float) and abs(cast("float", value)) < 1 << 63

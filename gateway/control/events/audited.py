@@ -90,7 +90,7 @@ def _event(row: Any) -> Event | None:
     kind = "account" if row.resource_kind == "credential" else row.resource_kind
     account_id = row.resource_id if row.resource_kind == "account" else shown.get("account_id")
     return Event(
-        id=f"control-{row.number}",
+        id=row.id,
         type=name,
         time=row.at,
         subject=f"{kind}/{account_id if kind == 'account' else row.resource_id}",

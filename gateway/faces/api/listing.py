@@ -9,8 +9,14 @@ from typing import Annotated, Any
 from fastapi import Query, Request
 
 from gateway.control.paging import LONGEST_PAGE, PageQuery
+from gateway.faces.api.cursors import LONGEST_CURSOR
 
 METADATA_PREFIX = "metadata."
+
+CursorQuery = Annotated[
+    str | None, Query(max_length=LONGEST_CURSOR, description="`next_cursor` of the page before.")
+]
+"""The parameter of every list that has pages."""
 
 _LONGEST = 1_000
 
@@ -33,7 +39,7 @@ def paging(*filters: str, sorts: tuple[str, ...] = ("created_at",)) -> Callable[
     parameters: dict[str, Any] = {
         "request": (Request, inspect.Parameter.empty),
         "limit": (Annotated[int, Query(ge=1, le=LONGEST_PAGE, description="Rows of a page.")], 100),
-        "cursor": (_text(description="`next_cursor` of the page before."), None),
+        "cursor": (CursorQuery, None),
     }
     if sorts:
         order = f"^-?({'|'.join(sorts)})$"

@@ -10,14 +10,14 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 
-from gateway.control.paging import Page
+from gateway.control.paging import Page, PageQuery
 from gateway.control.records import Right
 from gateway.faces.api.etags import etag
 from gateway.faces.api.models import model_of, page_of
@@ -39,13 +39,17 @@ _ERRORS = (400, 401, 403, 404, 405, 409, 412, 413, 415, 422, 429, 500, 503)
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a call must fulfil. `support`: the right of that name will do too. `once`: takes a key."""
+    """What a call must fulfil. `support`: the right of that name will do too. `once`: takes a key.
+
+    `many`: it shows a list, whose cursors are sealed on the way out and opened on the way in.
+    """
 
     cli: str
     right: Right
     support: bool
     once: bool
     current: Current | None
+    many: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +90,18 @@ def operation(
     handler runs in a thread, where it may block, unless it is a coroutine function.
     """
     known_right: Right = right or ("read" if method == "GET" else "write")
-    facts = Facts(cli, known_right, support, method == "POST" if once is None else once, current)
+    facts = Facts(cli, known_right, support, method == "POST" if once is None else once, current, many)
 
     def register(handler: Handler) -> Handler:
         @functools.wraps(handler)
         def run(*arguments: Any, **keywords: Any) -> Response:
-            return _response(handler(*arguments, **keywords), status)
+            result = handler(*arguments, **_opened(keywords, facts))
+            return _response(_shut(result, keywords, facts), status)
 
         @functools.wraps(handler)
         async def run_here(*arguments: Any, **keywords: Any) -> Response:
-            return _response(await handler(*arguments, **keywords), status)
+            result = await handler(*arguments, **_opened(keywords, facts))
+            return _response(_shut(result, keywords, facts), status)
 
         endpoint: Any = run_here if inspect.iscoroutinefunction(handler) else run
         endpoint.facts = facts
@@ -113,6 +119,28 @@ def operation(
         return handler
 
     return register
+
+
+def _opened(keywords: Mapping[str, Any], facts: Facts) -> dict[str, Any]:
+    """What a list's handler is called with: its cursor as the service made it. Raises Invalid."""
+    if not facts.many:
+        return dict(keywords)
+
+    def opened(name: str, value: Any) -> Any:
+        if isinstance(value, PageQuery) and value.cursor is not None:
+            return replace(value, cursor=keywords["call"].parts.cursors.open(value.cursor, facts.cli))
+        if name == "cursor" and value is not None:
+            return keywords["call"].parts.cursors.open(value, facts.cli)
+        return value
+
+    return {name: opened(name, value) for name, value in keywords.items()}
+
+
+def _shut(result: Any, keywords: Mapping[str, Any], facts: Facts) -> Any:
+    """The same page with its cursor sealed for the caller."""
+    if isinstance(result, Page) and result.cursor is not None:
+        return replace(result, cursor=keywords["call"].parts.cursors.seal(result.cursor, facts.cli))
+    return result
 
 
 def _response(result: Any, status: int) -> Response:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from gateway.control.events.feed import Feed
     from gateway.control.records import Actor
     from gateway.control.services import ControlServices
+    from gateway.faces.api.cursors import CursorSeal
     from gateway.faces.api.explained import Explained
     from gateway.faces.api.rates import Rates
     from gateway.faces.api.streams import Streams
@@ -67,3 +68,4 @@ class ApiParts:
     is_welcome: Callable[[Actor], bool]
     doctor: Callable[[Actor], Report]
     public_url: str | None
+    cursors: CursorSeal

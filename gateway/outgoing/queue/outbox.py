@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from gateway.control.events.idents import EventIds
 from gateway.control.events.source import Position, SourcePage, Wanted
 from gateway.control.events.types import Event
 from gateway.outgoing.queue import outboxrows, tables
@@ -25,14 +26,14 @@ Rows = Callable[[], Select]
 Reader = Callable[[Any, str], Event | None]
 
 
-def location_sources(name: str, database: Database) -> tuple[LocationEvents, LocationEvents]:
+def location_sources(name: str, database: Database, ids: EventIds) -> tuple[LocationEvents, LocationEvents]:
     """The sources of one location: its messages' events, and its refused submissions."""
     return (
         LocationEvents(
-            f"location:{name}", database, tables.event, outboxrows.event_rows, outboxrows.event_of
+            f"location:{name}", database, ids, tables.event, outboxrows.event_rows, outboxrows.event_of
         ),
         LocationEvents(
-            f"refused:{name}", database, tables.refused, outboxrows.refused_rows, outboxrows.refusal_of
+            f"refused:{name}", database, ids, tables.refused, outboxrows.refused_rows, outboxrows.refusal_of
         ),
     )
 
@@ -41,10 +42,17 @@ class LocationEvents:
     """One table of a location's database as a source; positions are (transaction, row number)."""
 
     def __init__(
-        self, name: str, database: Database, table: sa.Table, rows: Callable[[Wanted], Select], make: Reader
+        self,
+        name: str,
+        database: Database,
+        ids: EventIds,
+        table: sa.Table,
+        rows: Callable[[Wanted], Select],
+        make: Reader,
     ) -> None:
         """`rows` selects what a reader wants, `make` makes its events of it; cursors name it `name`."""
         self.name = name
+        self._ids = ids
         self._database = database
         self._table = table
         self._rows = rows
@@ -76,7 +84,7 @@ class LocationEvents:
             return self._halve(connection, since - _SWAPPED_SECONDS)
 
     def _events(self, rows: Sequence[Any], wanted: Wanted) -> tuple[tuple[Position, Event], ...]:
-        made = (((row.xact, row.id), self._make(row, self.name)) for row in rows)
+        made = (((row.xact, row.id), self._make(row, self._ids.of(self.name, row.id))) for row in rows)
         return tuple((place, event) for place, event in made if event is not None and wanted.admits(event))
 
     def _end(self, connection: Connection) -> Position:

@@ -74,14 +74,14 @@ def event_rows(wanted: Wanted) -> sa.Select[Any]:
     return query if wanted.tenant_id is None else query.where(event.c.tenant_id == wanted.tenant_id)
 
 
-def event_of(row: Any, source: str) -> Event | None:
-    """The event of a row; None if its message is gone meanwhile."""
+def event_of(row: Any, ident: str) -> Event | None:
+    """The event of a row, with this id; None if its message is gone meanwhile."""
     if row.kind == LOOSE:
-        return _loose(row, source)
+        return _loose(row, ident)
     if row.origin is None:
         return None
     return Event(
-        id=f"{source}-{row.id}",
+        id=ident,
         type=KINDS[row.kind],
         time=row.at,
         subject=f"message/{row.message_id}",
@@ -119,10 +119,10 @@ def refused_rows(wanted: Wanted) -> sa.Select[Any]:
     return query if wanted.tenant_id is None else query.where(table.c.tenant_id == wanted.tenant_id)
 
 
-def refusal_of(row: Any, source: str) -> Event:
+def refusal_of(row: Any, ident: str) -> Event:
     """The event of a refused submission: there is no message, so the account is its subject."""
     return Event(
-        id=f"{source}-{row.id}",
+        id=ident,
         type=EventType.MESSAGE_REJECTED,
         time=row.at,
         subject=f"account/{row.account_id}" if row.account_id else f"tenant/{row.tenant_id}",
@@ -142,12 +142,12 @@ def refusal_of(row: Any, source: str) -> Event:
     )
 
 
-def _loose(row: Any, source: str) -> Event:
+def _loose(row: Any, ident: str) -> Event:
     data: dict[str, Any] = json.loads(row.data)
     name = data.pop("type")
     own = {key: data.get(key) for key in ("workspace_id", "account_id", "environment")}
     return Event(
-        id=f"{source}-{row.id}",
+        id=ident,
         type=name,
         time=row.at,
         subject=data.pop("subject", name.removeprefix(PREFIX)),

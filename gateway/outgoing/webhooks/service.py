@@ -91,7 +91,7 @@ class DeliveryService:
         with self._database.read() as connection:
             rows = connection.execute(query).all()
         views = tuple(_view(row) for row in rows[:limit])
-        return Page(views, views[-1].id if len(rows) > limit else None)
+        return Page(views, str(rows[limit - 1].id) if len(rows) > limit else None)
 
     def replay(self, actor: Actor, webhook: str, *, since: float, until: float | None = None) -> int:
         """Send what happened from `since` on (seconds since 1970) again, in order; how many events.
@@ -164,7 +164,8 @@ def _number(cursor: str) -> int:
 
 def _view(row: Any) -> DeliveryView:
     return DeliveryView(
-        id=str(row.id),
+        # A webhook has each event once; the number of the row would count the deliveries to all.
+        id=f"{row.webhook_id}.{row.event_id}",
         name=row.event_type,
         tenant_id=row.tenant_id,
         webhook_id=row.webhook_id,

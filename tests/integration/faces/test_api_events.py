@@ -160,3 +160,24 @@ async def test_one_caller_holds_only_so_many_streams(api: ApiWorld) -> None:
     assert (await Reader(api).get("/v1/events")).status_code == 200
     api.parts.streams.close()
     assert {reply.status_code for reply in await asyncio.gather(*streaming)} == {200}
+
+
+async def test_who_catches_up_through_a_long_history_of_others_does_not_wait_on_the_way(
+    api: ApiWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.control.events.feed._MOST_ROUNDS", 1)
+    monkeypatch.setattr("gateway.control.events.audited._WINDOW", 2)
+    waits: list[float] = []
+
+    async def news(_since: object, seconds: float) -> bool:
+        waits.append(seconds)
+        return False
+
+    monkeypatch.setattr(api.parts.streams, "news", news)
+    for number in range(10):
+        await asyncio.to_thread(api.services.tenants.create, OPERATOR, f"Other {number}")
+    acme = await asyncio.to_thread(api.services.tenants.create, OPERATOR, "Acme")
+    key = await asyncio.to_thread(api.key, tenant=acme.id)
+    page = await asyncio.to_thread(api.done, "GET", "/v1/events?wait=30&types=tenant.created", key=key)
+    assert [event["subject"] for event in page["items"]] == [f"tenant/{acme.id}"]
+    assert waits == []

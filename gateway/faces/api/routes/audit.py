@@ -19,6 +19,7 @@ from gateway.control.audit.report import AuditReport
 from gateway.control.errors import Forbidden
 from gateway.control.paging import LONGEST_PAGE, Page
 from gateway.faces.api.caller import Caller
+from gateway.faces.api.listing import CursorQuery
 from gateway.faces.api.models import seconds
 from gateway.faces.api.operation import operation
 from gateway.faces.rendering import plain
@@ -45,7 +46,7 @@ def list_audit(
     since: Annotated[datetime | None, Query()] = None,
     until: Annotated[datetime | None, Query()] = None,
     limit: Annotated[int, Query(ge=1, le=LONGEST_PAGE)] = 100,
-    cursor: Word = None,
+    cursor: CursorQuery = None,
 ) -> Page[AuditView]:
     """Changes in every database, the newest first; `resource` is an id, `actor` one or kind and id."""
     query = AuditQuery(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -16,9 +17,11 @@ from gateway.control.events.feed import FeedPage
 from gateway.control.events.types import EventType, as_cloudevent
 from gateway.control.webhooks.filters import parse_filters, wants
 from gateway.faces.api.caller import Call, Caller
+from gateway.faces.api.cursors import LONGEST_CURSOR
+from gateway.faces.api.listing import CursorQuery
 from gateway.faces.api.models import seconds
 from gateway.faces.api.operation import operation
-from gateway.faces.api.streams import EventStream, Places
+from gateway.faces.api.streams import EventStream
 from gateway.system.database import DatabaseAway
 
 api = APIRouter(tags=["events"])
@@ -26,6 +29,8 @@ api = APIRouter(tags=["events"])
 _MOST_SECONDS = 30
 _HEARTBEAT_SECONDS = 2.0
 _STREAMED = 200
+# A reader of pages may go on with the stream, and the other way round.
+_LISTING = "events"
 
 
 class CloudEvent(BaseModel):
@@ -64,7 +69,6 @@ Types = Annotated[
     list[Annotated[str, Query(max_length=100)]],
     Query(max_length=50, description="Only these: message.delivered, domain.*; may be repeated."),
 ]
-CursorQuery = Annotated[str | None, Query(max_length=10_000, description="`next_cursor` of the page before.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +85,12 @@ class Reader:
         return await run_in_threadpool(self._read, cursor, limit)
 
     def _read(self, cursor: str | None, limit: int) -> FeedPage:
-        feed = self.call.parts.feed
-        begin = cursor
+        feed, seal = self.call.parts.feed, self.call.parts.cursors
+        begin = seal.open(cursor, _LISTING) if cursor is not None else None
         if cursor is None and self.since is None and self.start == "now":
             begin = feed.head()
-        return feed.read(self.call.actor, begin, types=self.types, limit=limit, since=self.since)
+        page = feed.read(self.call.actor, begin, types=self.types, limit=limit, since=self.since)
+        return replace(page, cursor=seal.seal(page.cursor, _LISTING))
 
     async def is_welcome(self) -> bool:
         """Whether the caller's key still lives. Raises DatabaseAway."""
@@ -132,7 +137,7 @@ async def list_events(
 async def stream_events(
     reader: Annotated[Reader, Depends(_reading("now"))],
     cursor: CursorQuery = None,
-    last_event_id: Annotated[str | None, Header(max_length=10_000)] = None,
+    last_event_id: Annotated[str | None, Header(max_length=LONGEST_CURSOR)] = None,
 ) -> EventStream:
     """Events as they happen, as server-sent events; `Last-Event-ID` goes on where a reader was."""
     place = reader.call.parts.streams.joined(reader.call.actor.id)
@@ -148,18 +153,17 @@ async def stream_events(
 
 async def _awaited(request: Request, reader: Reader, cursor: str | None, limit: int, wait: float) -> FeedPage:
     """The next events that come within `wait` seconds, or none."""
-    streams = reader.call.parts.streams
-    places: Places = {}
-    left = wait
+    streams, loop = reader.call.parts.streams, asyncio.get_running_loop()
+    end = loop.time() + wait
     while True:
         places = await streams.places()
         page = await reader.read(cursor, limit)
-        cursor = page.cursor
+        cursor, left = page.cursor, end - loop.time()
         if page.events or page.lost or left <= 0 or streams.is_closed:
             return page
-        step = min(left, _HEARTBEAT_SECONDS)
-        left -= step
-        await streams.news(places, step)
+        # Where there is more, others' events were looked through: this reader's may come right after them.
+        if not page.more:
+            await streams.news(places, min(left, _HEARTBEAT_SECONDS))
         if await request.is_disconnected() or not await reader.is_welcome():
             return page
 

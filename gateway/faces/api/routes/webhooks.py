@@ -14,7 +14,7 @@ from gateway.control.records import Actor, Environment
 from gateway.control.services import ControlServices
 from gateway.control.webhooks.view import WebhookView
 from gateway.faces.api.caller import Caller
-from gateway.faces.api.listing import paging
+from gateway.faces.api.listing import CursorQuery, paging
 from gateway.faces.api.models import (
     ClientId,
     Metadata,
@@ -180,7 +180,7 @@ def list_deliveries(
     call: Caller,
     webhook: str,
     limit: Annotated[int, Query(ge=1, le=LONGEST_PAGE)] = 100,
-    cursor: Annotated[str | None, Query(max_length=1_000)] = None,
+    cursor: CursorQuery = None,
     state: Annotated[Literal["pending", "delivered", "failed", "skipped"] | None, Query()] = None,
 ) -> Page[DeliveryView]:
     """What became of the last 14 days' events for a webhook, the newest first."""

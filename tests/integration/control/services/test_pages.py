@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -127,6 +129,10 @@ def test_a_limited_caller_pages_through_its_own(services: ControlServices) -> No
         services.accounts.page(caller, PageQuery(filters={"tenant": "globex"}))
 
 
+def _cursor(*place: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
+
+
 @pytest.mark.parametrize(
     ("query", "code"),
     [
@@ -137,6 +143,13 @@ def test_a_limited_caller_pages_through_its_own(services: ControlServices) -> No
         (PageQuery(filters={"status": "gone"}), "bad-status"),
         (PageQuery(filters={"smtp": "maybe"}), "bad-filter"),
         (PageQuery(cursor="nonsense"), "bad-cursor"),
+        (PageQuery(cursor=_cursor(None, 2**70, "x")), "bad-cursor"),
+        (PageQuery(cursor=_cursor(None, "text", "x")), "bad-cursor"),
+        (PageQuery(cursor=_cursor(None, True, "x")), "bad-cursor"),
+        (PageQuery(cursor=_cursor(None, 1.0, "\0")), "bad-cursor"),
+        (PageQuery(sort="address", cursor=_cursor("address", 1.0, "x")), "bad-cursor"),
+        (PageQuery(sort="address", cursor=_cursor("address", "\0", "x")), "bad-cursor"),
+        (PageQuery(sort="address", cursor=_cursor(None, 1.0, "x")), "bad-cursor"),
     ],
 )
 def test_what_cannot_be_asked(services: ControlServices, query: PageQuery, code: str) -> None:

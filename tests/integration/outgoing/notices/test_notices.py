@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from gateway.control.directory import Directory
 from gateway.control.events.audited import AuditedEvents
 from gateway.control.events.feed import Feed
+from gateway.control.events.idents import EventIds
 from gateway.control.events.types import EventType
 from gateway.control.keys.sealing import open_key
 from gateway.control.services import ControlServices
@@ -44,7 +45,10 @@ class World:
 
     def __init__(self, services: ControlServices, location: Database, clock: TickingClock) -> None:
         self.services, self.location, self.clock = services, location, clock
-        sources = [AuditedEvents(services.writes.database), *location_sources("default", location)]
+        sources = [
+            AuditedEvents(services.writes.database),
+            *location_sources("default", location, EventIds(b"e" * 32)),
+        ]
         self.feed = Feed(sources, clock)
         tenant = services.tenants.create(OPERATOR, "acme", plan="trial", contacts=[CONTACT])
         self.acme = tenant.id

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from gateway.control.events.cursor import Cursor, decode_cursor, encode_cursor
 from gateway.control.events.feed import Feed, FeedPage
+from gateway.control.events.idents import EventIds
 from gateway.control.events.source import Wanted
 from gateway.control.events.types import HISTORY_SECONDS, Event, EventType
 from gateway.control.records import Actor
@@ -32,10 +33,11 @@ from tests.integration.outgoing.queue.parts import (
 )
 
 EVERYONE = Actor("cli", "tester")
+IDS = EventIds(b"e" * 32)
 
 
 def _feed(database: Database) -> Feed:
-    return Feed(location_sources("default", database), ManualClock(NOW + 10))
+    return Feed(location_sources("default", database, IDS), ManualClock(NOW + 10))
 
 
 def _events(database: Database, actor: Actor = EVERYONE) -> list[Event]:
@@ -134,7 +136,7 @@ def test_the_oldest_position_is_before_all_that_is_young_enough(location_databas
         with location_database.write() as connection:
             row = loose_row(EventType.QUOTA_REACHED, "t", NOW + 100 * n, {"n": n})
             connection.execute(sa.insert(tables.event).inline(), [row])
-    source = LocationEvents("x", location_database, tables.event, event_rows, event_of)
+    source = LocationEvents("x", location_database, IDS, tables.event, event_rows, event_of)
     since = NOW + 100 * 25
     page = source.read(source.oldest(since), 100, Wanted(since=since))
     assert [event.data["n"] for _, event in page.events] == list(range(25, 40))
@@ -145,7 +147,7 @@ def test_a_transaction_that_commits_late_is_not_slipped_in_before_the_cursor(
 ) -> None:
     """Two writers on PostgreSQL: the one that began first commits last."""
     engine = sa.create_engine(postgresql_location.engine.url)
-    source = LocationEvents("x", postgresql_location, tables.event, event_rows, event_of)
+    source = LocationEvents("x", postgresql_location, IDS, tables.event, event_rows, event_of)
 
     def seen(after: tuple[int, ...]) -> tuple[list[int], tuple[int, ...]]:
         page = source.read(after, 100, Wanted())

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from gateway.control.events.audited import AuditedEvents
 from gateway.control.events.feed import Feed
+from gateway.control.events.idents import EventIds
 from gateway.control.events.types import EventType
 from gateway.control.services import ControlServices
 from gateway.control.webhooks.records import WebhookBook
@@ -50,7 +51,10 @@ class World:
         self.clock = clock
         self.acme = services.tenants.create(OPERATOR, "acme").id
         self.other = services.tenants.create(OPERATOR, "other").id
-        sources = [AuditedEvents(services.writes.database), *location_sources("default", location)]
+        sources = [
+            AuditedEvents(services.writes.database),
+            *location_sources("default", location, EventIds(b"e" * 32)),
+        ]
         self.feed = Feed(sources, clock)
         self.book = WebhookBook(services.writes.database)
         self.dispatcher = self.make_dispatcher()
