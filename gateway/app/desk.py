@@ -77,6 +77,7 @@ def control_services(
         private_webhooks=config.webhooks.allow_private,
         grace_seconds=config.control.grace_seconds,
         publishes=config.publishing.is_automatic,
+        record_ttl=config.publishing.ttl_seconds,
         trial_selectors=config.trial_selectors,
         dmarc_reports=config.publishing.dmarc_reports or "",
         tls_reports=config.publishing.tls_reports or "",

@@ -10,6 +10,7 @@ from gateway.control.domains.publishing.keylook import KeyLook
 from gateway.control.domains.publishing.opening import open_channel
 from gateway.control.domains.publishing.resolving import ResolverLook
 from gateway.control.domains.publishing.service import PublishingService
+from gateway.control.domains.publishing.unwatched import UnwatchedKeys
 from gateway.control.domains.publishing.work import PublishingWork
 from gateway.control.keys.lifecycle import KeyLifecycle, LifecycleReport
 from gateway.control.keys.pooling import fill_pool
@@ -60,6 +61,7 @@ def age_keys(ground: Ground) -> LifecycleReport:
         ground.config.dkim.rotate_seconds,
     )
     fill_pool(services.writes, services.keys, services.settings)
+    UnwatchedKeys(services.writes, services.keys, services.settings, _resolver(ground)).look()
     return life.run(_KEYS)
 
 

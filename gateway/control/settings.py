@@ -15,6 +15,7 @@ class ControlSettings:
     takes names of the platform, so that keys of customers may be aliases into its zones.
     `trial_selectors`: how many keys wait under the trial zone for trial domains; 0: each makes its own.
     `addresses`: those at which others reach the host, where the configuration names them.
+    `record_ttl`: seconds, of what is published.
     `dmarc_reports`, `tls_reports`: where reports go, "" for dmarc@ and tls-reports@ the host name.
     """
 
@@ -30,6 +31,7 @@ class ControlSettings:
     trial_selectors: int = 0
     dmarc_reports: str = ""
     tls_reports: str = ""
+    record_ttl: float = 300.0
     addresses: tuple[str, ...] = ()
 
     @property

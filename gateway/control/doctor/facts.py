@@ -75,8 +75,14 @@ def read_facts(session: Session, settings: ControlSettings) -> Facts:
 
 
 def _signing() -> sa.Select[KeyRow]:
-    statement = sa.select(KeyRow).join(DomainRow, DomainRow.id == KeyRow.domain_id)
-    return statement.where(KeyRow.state == "active", DomainRow.state.in_(HELD), DomainRow.purge_at.is_(None))
+    """The keys of domains that are held, and of shards that sign."""
+    owner = sa.func.coalesce(KeyRow.domain_id, ShardRow.domain_id)
+    statement = sa.select(KeyRow).outerjoin(ShardRow, ShardRow.id == KeyRow.shard_id)
+    statement = statement.outerjoin(DomainRow, DomainRow.id == owner)
+    held = sa.and_(DomainRow.state.in_(HELD), DomainRow.purge_at.is_(None))
+    of_shard = sa.and_(ShardRow.sign, ShardRow.state != "retired", sa.or_(DomainRow.id.is_(None), held))
+    signs = sa.or_(sa.and_(KeyRow.shard_id.is_(None), held), of_shard)
+    return statement.where(KeyRow.state == "active", signs)
 
 
 def _key(row: KeyRow) -> Key:

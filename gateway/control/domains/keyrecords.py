@@ -10,6 +10,7 @@ from gateway.control.keys.material import record_name, record_value
 from gateway.control.keys.model import KeyRow, SlotRow
 from gateway.control.settings import ControlSettings
 
+_BESIDE = "The shard signs with it beside the domain's own key, once DNS shows it."
 _NEXT_KEY = "The next key will stand here: with it nobody need do anything when keys are rotated."
 
 
@@ -38,7 +39,7 @@ def slot_target(domain: DomainRow, selector: str, settings: ControlSettings) -> 
 
 def key_target(domain: DomainRow, key: KeyRow, slots: Sequence[SlotRow], settings: ControlSettings) -> str:
     """Where the text of a domain's key itself stands."""
-    if key.selector in {slot.selector for slot in slots}:
+    if key.shard_id is None and key.selector in {slot.selector for slot in slots}:
         return slot_target(domain, key.selector, settings)
     return record_name(key.selector, key.domain)
 
@@ -49,11 +50,13 @@ def key_text(key: KeyRow) -> str:
 
 
 def _text(name: str, key: KeyRow, *, publisher_is_ours: bool) -> RecordView:
+    is_needed = key.state in ("pending", "active")
     return RecordView(
         name,
         "TXT",
         key_text(key),
         "dkim",
-        required=key.state in ("pending", "active"),
+        required=is_needed and key.shard_id is None,
         publisher="platform" if publisher_is_ours else "customer",
+        note=_BESIDE if is_needed and key.shard_id is not None else None,
     )

@@ -24,6 +24,7 @@ from gateway.control.keys.model import KeyRow
 from gateway.control.keys.service import KeyService
 from gateway.control.records import Actor
 from gateway.control.settings import ControlSettings
+from gateway.control.shards.model import ShardRow
 from gateway.control.transaction import ControlWrites
 
 RETIRED_SECONDS = 7 * 86_400.0
@@ -90,13 +91,14 @@ class KeyLifecycle:
         """Keys whose time is over and that nothing follows yet, the oldest first."""
         following = aliased(KeyRow)
         followed = sa.exists().where(
-            following.domain_id == KeyRow.domain_id,
+            sa.or_(following.domain_id == KeyRow.domain_id, following.shard_id == KeyRow.shard_id),
             following.algorithm == KeyRow.algorithm,
             following.state == "pending",
         )
         statement = (
             sa.select(KeyRow.id)
-            .join(DomainRow, DomainRow.id == KeyRow.domain_id)
+            .outerjoin(ShardRow, ShardRow.id == KeyRow.shard_id)
+            .join(DomainRow, DomainRow.id == sa.func.coalesce(KeyRow.domain_id, ShardRow.domain_id))
             .where(KeyRow.state == "active", KeyRow.activated_at <= before, ~followed, self._may_rotate())
             .order_by(KeyRow.activated_at)
             .limit(_ROTATIONS_AT_ONCE)
@@ -105,14 +107,17 @@ class KeyLifecycle:
             return session.scalars(statement).all()
 
     def _may_rotate(self) -> sa.ColumnElement[bool]:
-        """Domains whose next key somebody will publish: their owner, or we."""
+        """Keys whose successor somebody will publish: the domain's owner, or we.
+
+        Not those under the trial zone: the fixed set that was published must last.
+        """
         lives = sa.and_(DomainRow.state.in_(("active", "degraded")), DomainRow.purge_at.is_(None))
-        kinds = ["custom"]
-        if self._settings.publishes:
-            kinds.append("platform")
-        if self._settings.publishes or self._settings.trial_selectors:
-            kinds.append("trial")
-        return sa.and_(lives, DomainRow.kind.in_(kinds))
+        signs = sa.or_(KeyRow.shard_id.is_(None), sa.and_(ShardRow.sign, ShardRow.state != "retired"))
+        fixed: sa.ColumnElement[bool] = sa.false()
+        if self._settings.trial_selectors:
+            fixed = sa.and_(DomainRow.kind == "trial", KeyRow.shard_id.is_(None))
+        published = sa.not_(fixed) if self._settings.publishes else DomainRow.kind == "custom"
+        return sa.and_(lives, signs, published)
 
     def _ended(self) -> list[tuple[str, str]]:
         statement = sa.select(KeyRow.id, KeyRow.state).where(KeyRow.state.in_(("retiring", "revoked")))

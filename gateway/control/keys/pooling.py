@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 
 import sqlalchemy as sa
+import structlog
 
 from gateway.control.domains.model import DomainRow
 from gateway.control.keys.material import KeyMaterial
@@ -27,11 +28,18 @@ def fill_pool(writes: ControlWrites, keys: KeyService, settings: ControlSettings
 
     Raises DatabaseAway.
     """
+    with writes.view() as session:
+        before = pool_size(session, settings.trial_zone) if settings.trial_selectors else 0
     made = 0
     while missing := _missing(writes, settings):
         material = [keys.make() for _ in range(min(missing, _AT_ONCE))]
         with writes.change(_ACTOR) as change:
             made += _add(change, keys, settings, material)
+    if made and before:
+        # The set is another than the one that was published.
+        structlog.get_logger("gateway.control.keys").warning(
+            "trial_keys_to_publish", made=made, zone=settings.trial_zone, fix="gatepost platform records"
+        )
     return made
 
 

@@ -4,6 +4,8 @@ The first key of a domain signs at once: its mail waits for the domain itself. A
 record is seen, if DNS has shown any key of the domain or has proved the domain: then somebody verifies, and
 must be able to go on. Where no key was ever seen (a domain that an operator vouched for, without DNS),
 waiting would protect nothing and never end, so there a later key signs at once too.
+
+A shard's key always waits: it signs beside the domain's, which is enough until then.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from gateway.control.domains.model import DomainRow
 from gateway.control.domains.view import RecordView
@@ -22,11 +24,24 @@ from gateway.control.shards.model import ShardRow
 
 def must_be_seen_first(session: Session, owner: DomainRow | ShardRow) -> bool:
     """Whether a new key of a domain or shard waits for its record."""
-    if isinstance(owner, DomainRow) and owner.kind == "custom" and owner.verified_by == "dns":
+    if isinstance(owner, ShardRow) or (owner.kind == "custom" and owner.verified_by == "dns"):
         return True
-    which = KeyRow.domain_id if isinstance(owner, DomainRow) else KeyRow.shard_id
-    shown = sa.select(KeyRow.id).where(which == owner.id, KeyRow.seen_at.is_not(None))
+    shown = sa.select(KeyRow.id).where(KeyRow.domain_id == owner.id, KeyRow.seen_at.is_not(None))
     return session.scalar(shown.limit(1)) is not None
+
+
+def takes_over(ttl: float) -> sa.ColumnElement[bool]:
+    """Of a KeyRow: whether another key's record stood at its selector shortly before it was made.
+
+    `ttl`: seconds, for which resolvers may hold that record.
+    """
+    other = aliased(KeyRow)
+    return sa.exists().where(
+        other.domain_id == KeyRow.domain_id,
+        other.selector == KeyRow.selector,
+        other.id != KeyRow.id,
+        other.withdrawn_at > KeyRow.created_at - ttl,
+    )
 
 
 def keys_seen(

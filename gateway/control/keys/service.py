@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Literal
+from typing import Literal, TypeGuard
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -14,12 +14,22 @@ from gateway.control.domains.model import DomainRow
 from gateway.control.domains.view import RecordView
 from gateway.control.errors import Conflict
 from gateway.control.installation.vault import Vault
-from gateway.control.keys.find import find_key
+from gateway.control.keys.find import (
+    domain_above,
+    find_key,
+    find_owner,
+    keys_of,
+    owner_of,
+    siblings,
+    signing_keys,
+    waiting_after,
+)
 from gateway.control.keys.material import KeyMaker, KeyMaterial, check_kind, import_key
 from gateway.control.keys.model import KeyRow, SlotRow, published_keys
-from gateway.control.keys.pool import take_from_pool
+from gateway.control.keys.pool import is_in_pool, next_waiting, take_from_pool
+from gateway.control.keys.ready import ReadyKeys
 from gateway.control.keys.sealing import key_place
-from gateway.control.keys.seen import keys_seen, must_be_seen_first
+from gateway.control.keys.seen import keys_seen, must_be_seen_first, takes_over
 from gateway.control.keys.selectors import (
     clean_selector,
     dated_selector,
@@ -31,7 +41,7 @@ from gateway.control.keys.view import LISTING, KeyView, key_name, key_view
 from gateway.control.lookup import clean_metadata
 from gateway.control.paging import Page, PageQuery, read_page
 from gateway.control.recording import payload, record
-from gateway.control.records import Actor, KeyAlgorithm
+from gateway.control.records import Actor
 from gateway.control.settings import ControlSettings
 from gateway.control.shards.model import ShardRow
 from gateway.control.transaction import ControlChange, ControlWrites
@@ -69,37 +79,42 @@ class KeyService:
         """Take an existing private key (PEM, no password), under its published selector if one is given."""
         return self._add_made(actor, domain, import_key(pem), "dkim-key.import", selector)
 
-    def rotate(self, actor: Actor, domain: str) -> tuple[KeyView, ...]:
-        """Make a successor for each active key of a domain, of the same kind. Raises NotFound, Conflict."""
+    def rotate(self, actor: Actor, reference: str) -> tuple[KeyView, ...]:
+        """Make a successor for each active key of a domain or a shard, of the same kind.
+
+        One that waits already is that successor, and is returned. Raises NotFound, Conflict.
+        """
         with self._writes.view() as session:
-            row = find_domain(session, actor, domain)
-            domain_id, old = row.id, _active(session, row)
-        if not old:
+            owner = find_owner(session, actor, reference)
+            owner_id, pooled, old = owner.id, self._is_pooled(owner), signing_keys(session, owner)
+            kinds = [(one.algorithm, one.bits) for one in old if waiting_after(session, one) is None]
+        if not old and not pooled:
             raise Conflict(
                 "no-active-key",
-                f"{row.name} has no active key to follow.",
-                f"`gatepost dkim-key create {row.name}` makes one.",
+                f"{owner.name} has no active key to follow.",
+                f"`gatepost dkim-key create {owner.name}` makes one.",
             )
-        made = [None if self._is_pooled(row) else self._make_key(algorithm, bits) for algorithm, bits in old]
+        ready = ReadyKeys([] if pooled else [self.make(*kind) for kind in kinds], self._make_key)
         with self._writes.change(actor) as change:
-            row = find_domain(change.session, actor, domain_id)
-            views = tuple(self._introduce(change, row, one, "dkim-key.rotate", None) for one in made)
+            owner = find_owner(change.session, actor, owner_id)
+            views = [self._follow(change, owner, key, ready) for key in signing_keys(change.session, owner)]
+            if not views and self._is_pooled(owner):
+                views = [self._hand_over(change, owner, "dkim-key.rotate")]
             change.result = {"items": [payload(view) for view in views], "next_cursor": None}
-            return views
+            return tuple(views)
 
     def succeed(self, actor: Actor, key_id: str) -> KeyView:
         """Make a successor for one active key. Raises NotFound, Conflict (it signs no more, no selector)."""
         with self._writes.view() as session:
             key = find_key(session, actor, key_id)
-            domain = session.get_one(DomainRow, key.domain_id)
-            kind, pooled = (check_kind(key.algorithm, key.bits), key.bits), self._is_pooled(domain)
-        material = None if pooled else self._make_key(*kind)
+            pooled = self._is_pooled(owner_of(session, key))
+            kind = check_kind(key.algorithm, key.bits), key.bits
+        ready = ReadyKeys([] if pooled else [self._make_key(*kind)], self._make_key)
         with self._writes.change(actor) as change:
             key = find_key(change.session, actor, key_id)
             if key.state != "active" or _next_of(change.session, key) is not None:
                 raise Conflict("has-successor", f"{key_name(key)} is followed already.", "Nothing is to do.")
-            domain = change.session.get_one(DomainRow, key.domain_id)
-            return self._introduce(change, domain, material, "dkim-key.rotate", None)
+            return self._follow(change, owner_of(change.session, key), key, ready)
 
     def withdraw(self, change: ControlChange, key: KeyRow) -> None:
         """Take a key's record back: nothing that it signed is on its way any more."""
@@ -131,7 +146,7 @@ class KeyService:
         """Never sign with a key again; publish its record with an empty p=. Queued mail is signed anew.
 
         Where the platform publishes for the domain, a successor is made for the last one that signed: it
-        does so as soon as it is seen, and mail waits meanwhile.
+        does so as soon as it is seen, and mail waits meanwhile. A trial domain takes the next fixed key.
         """
         with self._writes.view() as session:
             material = self._material_after(session, find_key(session, actor, reference))
@@ -144,9 +159,11 @@ class KeyService:
             before = key_view(row)
             row.state, row.ended_at = "revoked", change.now
             view = _audited(change, "dkim-key.revoke", before, row)
-            if material is not None and row.domain_id is not None:
-                domain = change.session.get_one(DomainRow, row.domain_id)
-                self._introduce(change, domain, material, "dkim-key.create", None)
+            owner = owner_of(change.session, row)
+            if material is not None:
+                self._introduce(change, owner, material, "dkim-key.create", None)
+            elif self._is_pooled(owner) and self._pool_follows(change.session, row):
+                self._hand_over(change, owner, "dkim-key.create")
             change.result = payload(view)
             return view
 
@@ -233,16 +250,8 @@ class KeyService:
         return row
 
     def put_in_force(self, change: ControlChange, row: KeyRow) -> None:
-        """Make a key the one that signs; others of its domain and kind retire."""
-        for other in change.session.scalars(
-            sa.select(KeyRow).where(
-                KeyRow.domain_id == row.domain_id,
-                KeyRow.shard_id.is_not_distinct_from(row.shard_id),
-                KeyRow.algorithm == row.algorithm,
-                KeyRow.state == "active",
-                KeyRow.id != row.id,
-            )
-        ):
+        """Make a key the one that signs; others of its owner and kind retire."""
+        for other in change.session.scalars(siblings(row).where(KeyRow.state == "active")).all():
             other.state, other.retiring_at = "retiring", change.now
             change.changed("key", other.id, tenant_id=other.tenant_id)
         row.state, row.activated_at = "active", change.now
@@ -256,14 +265,17 @@ class KeyService:
         """
         shards = sa.select(ShardRow.id).where(ShardRow.domain_id == domain.id)
         keys = published_keys().where(sa.or_(KeyRow.domain_id == domain.id, KeyRow.shard_id.in_(shards)))
+        if self._settings.publishes:
+            # Those are used a while after they were published: gateway.control.domains.publishing.keylook.
+            keys = keys.where(sa.or_(KeyRow.state != "pending", ~takes_over(self._settings.record_ttl)))
         slots = change.session.scalars(sa.select(SlotRow).where(SlotRow.domain_id == domain.id)).all()
         for key in keys_seen(change.session.scalars(keys.order_by(KeyRow.id)).all(), slots, records):
             self.note_seen(change, key)
 
     def note_seen(self, change: ControlChange, key: KeyRow) -> None:
-        """DNS has shown a key: one that waited for that signs from now on."""
+        """DNS has shown a key: one that waited for that signs from now on, unless it is nobody's yet."""
         key.seen_at = key.seen_at or change.now
-        if key.state == "pending":
+        if key.state == "pending" and not is_in_pool(change.session, key, self._settings.trial_zone):
             before = key_view(key)
             self.put_in_force(change, key)
             _audited(change, "dkim-key.activate", before, key)
@@ -273,6 +285,24 @@ class KeyService:
         key = take_from_pool(change, self._vault, self._settings, domain)
         self.put_in_force(change, key)
         return key
+
+    def begin(self, change: ControlChange, shard: ShardRow, material: KeyMaterial) -> None:
+        """Let a shard sign: with a key that it has, else with a new one once its record is seen."""
+        living = keys_of(shard).where(KeyRow.state.in_(("pending", "active")))
+        if change.session.scalars(living.limit(1)).one_or_none() is None:
+            self._introduce(change, shard, material, "dkim-key.create", None)
+
+    def _follow(
+        self, change: ControlChange, owner: DomainRow | ShardRow, key: KeyRow, make: KeyMaker
+    ) -> KeyView:
+        """The successor of a key: the one that waits, or a new one."""
+        waiting = waiting_after(change.session, key)
+        if waiting is not None:
+            return key_view(waiting)
+        if self._is_pooled(owner):
+            return self._hand_over(change, owner, "dkim-key.rotate")
+        material = make(check_kind(key.algorithm, key.bits), key.bits)
+        return self._introduce(change, owner, material, "dkim-key.rotate", None)
 
     def _selector(self, change: ControlChange, owner: DomainRow | ShardRow, material: KeyMaterial) -> str:
         if isinstance(owner, DomainRow) and owner.kind == "custom" and self._settings.publishes:
@@ -297,65 +327,67 @@ class KeyService:
     def _introduce(
         self,
         change: ControlChange,
-        domain: DomainRow,
-        material: KeyMaterial | None,
+        owner: DomainRow | ShardRow,
+        material: KeyMaterial,
         operation: str,
         selector: str | None,
     ) -> KeyView:
-        """Add a key to a domain; without `material` one that waits under the trial zone."""
-        if material is None:
-            key = self.hand_out(change, domain)
-        else:
-            if selector is not None and selector in taken_selectors(change.session, domain.name):
-                raise Conflict(
-                    "selector-taken",
-                    f"{domain.name} has a key with the selector {selector} already.",
-                    "Choose another selector, or leave it out.",
-                )
-            waits = must_be_seen_first(change.session, domain)
-            key = self.add(change, material, domain, state="pending", selector=selector)
-            if not waits:
-                self.put_in_force(change, key)
+        """Add a key to a domain or a shard."""
+        if selector is not None and selector in taken_selectors(change.session, owner.name):
+            raise Conflict(
+                "selector-taken",
+                f"{owner.name} has a key with the selector {selector} already.",
+                "Choose another selector, or leave it out.",
+            )
+        waits = must_be_seen_first(change.session, owner)
+        key = self.add(change, material, owner, state="pending", selector=selector)
+        if not waits:
+            self.put_in_force(change, key)
+        return self._told(change, owner, key, operation)
+
+    def _hand_over(self, change: ControlChange, domain: DomainRow, operation: str) -> KeyView:
+        """Give a trial domain a key that waits under the trial zone, as its next."""
+        return self._told(change, domain, self.hand_out(change, domain), operation)
+
+    def _told(
+        self, change: ControlChange, owner: DomainRow | ShardRow, key: KeyRow, operation: str
+    ) -> KeyView:
         view = key_view(key)
-        record(change, operation, "key", None, view, publish_by=self._publisher(change.session, domain, key))
+        record(change, operation, "key", None, view, publish_by=self._publisher(change.session, owner, key))
         return view
 
-    def _publisher(self, session: Session, domain: DomainRow, key: KeyRow) -> str:
+    def _publisher(self, session: Session, owner: DomainRow | ShardRow, key: KeyRow) -> str:
         """Who puts a new key's record into DNS."""
-        ours = domain.kind != "custom" or key.selector in slots_of(session, domain)
-        return "platform" if ours else "customer"
+        domain = domain_above(session, owner)
+        if domain is None:
+            return "customer"
+        in_slot = owner is domain and key.selector in slots_of(session, domain)
+        return "platform" if domain.kind != "custom" or in_slot else "customer"
 
-    def _is_pooled(self, domain: DomainRow) -> bool:
-        return domain.kind == "trial" and self._settings.trial_selectors > 0
+    def _is_pooled(self, owner: DomainRow | ShardRow) -> TypeGuard[DomainRow]:
+        return isinstance(owner, DomainRow) and owner.kind == "trial" and self._settings.trial_selectors > 0
+
+    def _pool_follows(self, session: Session, key: KeyRow) -> bool:
+        """Whether a trial domain's key was its last, and there is a fixed one to follow it."""
+        waiting = next_waiting(session, self._settings.trial_zone)
+        return waiting is not None and _next_of(session, key) is None
 
     def _material_after(self, session: Session, key: KeyRow) -> KeyMaterial | None:
-        """What follows a key that is revoked, if the platform publishes for its domain and it is the last."""
-        if key.domain_id is None or key.state != "active" or not self._settings.publishes:
+        """What follows a key that is revoked, if the platform publishes for its owner and it is the last."""
+        if key.state != "active" or not self._settings.publishes or _next_of(session, key) is not None:
             return None
-        domain = session.get_one(DomainRow, key.domain_id)
-        if self._is_pooled(domain) or _next_of(session, key) is not None:
+        owner = owner_of(session, key)
+        domain = domain_above(session, owner)
+        customers = domain is None or (owner is not domain and domain.kind == "custom")
+        if customers or self._is_pooled(owner):
             return None
         return self._make_key(check_kind(key.algorithm, key.bits), key.bits)
 
 
-def _active(session: Session, domain: DomainRow) -> list[tuple[KeyAlgorithm, int]]:
-    rows = session.scalars(
-        sa.select(KeyRow)
-        .where(KeyRow.domain_id == domain.id, KeyRow.state == "active")
-        .order_by(KeyRow.algorithm.desc())
-    )
-    return [(check_kind(row.algorithm, _DEFAULT_BITS), row.bits) for row in rows]
-
-
-def _next_of(session: Session, key: KeyRow) -> str | None:
-    """Another key of the same domain and kind that signs or will."""
-    statement = sa.select(KeyRow.id).where(
-        KeyRow.domain_id == key.domain_id,
-        KeyRow.algorithm == key.algorithm,
-        KeyRow.state.in_(("pending", "active")),
-        KeyRow.id != key.id,
-    )
-    return session.scalar(statement.limit(1))
+def _next_of(session: Session, key: KeyRow) -> KeyRow | None:
+    """Another key of the same owner and kind that signs or will."""
+    others = siblings(key).where(KeyRow.state.in_(("pending", "active")))
+    return session.scalars(others.limit(1)).one_or_none()
 
 
 def _audited(change: ControlChange, operation: str, before: KeyView, row: KeyRow) -> KeyView:

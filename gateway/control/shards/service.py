@@ -257,8 +257,8 @@ class ShardService:
     def _sign(self, change: ControlChange, row: ShardRow, material: KeyMaterial | None) -> None:
         if material is not None:
             row.sign = True
-            key = self._keys.add(change, material, row, state="pending")
-            self._keys.put_in_force(change, key)
+            change.session.flush()
+            self._keys.begin(change, row, material)
 
     def _move(
         self, actor: Actor, reference: str, operation: str, state: str, allowed: tuple[str, ...]

@@ -63,9 +63,10 @@ def touched_since(session: Session, revision: int) -> set[str]:
     for kind, row_id in rows:
         ids[kind].append(row_id)
     found = set(ids["domain"])
-    for owner, kind in ((KeyRow, "key"), (ShardRow, "shard")):
-        query = sa.select(owner.domain_id).where(owner.id.in_(ids[kind]), owner.domain_id.is_not(None))
-        found.update(one for one in session.scalars(query) if one is not None)
+    keys = sa.select(sa.func.coalesce(KeyRow.domain_id, ShardRow.domain_id))
+    keys = keys.outerjoin(ShardRow, ShardRow.id == KeyRow.shard_id).where(KeyRow.id.in_(ids["key"]))
+    shards = sa.select(ShardRow.domain_id).where(ShardRow.id.in_(ids["shard"]))
+    found.update(one for query in (keys, shards) for one in session.scalars(query) if one is not None)
     return found
 
 

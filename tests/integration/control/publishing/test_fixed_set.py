@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +11,15 @@ from pathlib import Path
 import dkim
 import pytest
 import pytest_asyncio
+from structlog.testing import capture_logs
 
 from gateway.app.sending import open_sender, open_stores
 from gateway.control.domains.platformrecords import platform_records
+from gateway.control.domains.publishing.resolving import ResolverLook
+from gateway.control.domains.publishing.unwatched import UnwatchedKeys
 from gateway.control.errors import Conflict
+from gateway.control.keys.lifecycle import KeyLifecycle
+from gateway.control.keys.pool import pool_records
 from gateway.control.keys.pooling import fill_pool
 from gateway.control.records import Actor
 from gateway.outgoing.composing import OutgoingMessage, SendOptions, read_address
@@ -24,6 +29,7 @@ from tests.support.installation import Sending, open_installation
 from tests.support.nameservers import Authority, running_authority
 from tests.support.peers import RequirePeer
 
+DAY = 86_400.0
 FIXED = replace(SETTINGS, trial_selectors=2)
 TO = (read_address("Bob <bob@there.example>"),)
 
@@ -54,6 +60,13 @@ def publish_once(trial: Sending, zones: Authority) -> None:
     for (name, kind), values in found.items():
         if kind != "PTR":
             zones.put(name, kind, *values)
+
+
+class NoQueue:
+    """Stands for queues in which nothing waits."""
+
+    def keys_in_use(self, key_ids: Iterable[str]) -> set[str]:
+        return set()
 
 
 async def send(trial: Sending, tenant: str) -> bytes:
@@ -116,8 +129,73 @@ async def test_rotating_takes_the_next_published_key(trial: Sending) -> None:
     assert await send(trial, "acme")
 
 
+async def test_the_set_lasts_keys_are_never_followed_by_the_clock(trial: Sending) -> None:
+    services = trial.services
+    made = services.tenants.create(OPERATOR, "acme")
+    services.shards.create(OPERATOR, "s9.acme.trial.gatepost.test", tenant=made.id, sign=True)
+    with services.writes.view() as session:
+        published = {one.name for one in platform_records(session, services.settings)}
+    services.writes.clock.advance(360 * DAY)  # type: ignore[attr-defined]
+    for settings in (FIXED, replace(FIXED, publishes=True)):
+        life = KeyLifecycle(services.writes, services.keys, NoQueue(), settings, 90 * DAY)
+        followed = {services.keys.show(OPERATOR, key_id).domain for key_id in life.run(OPERATOR).rotated}
+        assert "trial.gatepost.test" not in followed
+        assert fill_pool(services.writes, services.keys, services.settings) == 0
+    [key] = services.keys.list(OPERATOR, domain="acme.trial.gatepost.test")
+    assert key.state == "active"
+    assert key.name in published
+
+
+async def test_keys_that_dns_shows_are_handed_out_first_and_new_ones_wait_for_it(
+    trial: Sending, require_peer: RequirePeer
+) -> None:
+    services = trial.services
+    with services.writes.view() as session:
+        first, second = pool_records(session, "trial.gatepost.test")
+    with running_authority(require_peer, "gatepost.test") as zones:
+        look = UnwatchedKeys(
+            services.writes, services.keys, services.settings, ResolverLook([("127.0.0.1", zones.port)])
+        )
+        zones.put(second.name, "TXT", second.value)
+        assert look.look() == 1
+        services.tenants.create(OPERATOR, "acme")
+        [key] = services.keys.list(OPERATOR, domain="acme.trial.gatepost.test")
+        assert (key.name, key.state) == (second.name, "active")
+        # Somebody can see them: one that is not there would sign what nobody can verify.
+        with pytest.raises(Conflict, match="not seen in DNS yet") as refusal:
+            services.tenants.create(OPERATOR, "globex")
+        assert refusal.value.code == "trial-keys-unpublished"
+        with pytest.raises(Conflict, match="not seen in DNS yet"):
+            services.keys.rotate(OPERATOR, "acme.trial.gatepost.test")
+        assert services.keys.show(OPERATOR, key.id).state == "active"
+        zones.put(first.name, "TXT", first.value)
+        assert look.look() == 1
+        # What waits under the trial zone stays there, seen or not.
+        states = [one.state for one in services.keys.list(OPERATOR) if one.domain == "trial.gatepost.test"]
+        assert sorted(states) == ["active", "pending"]
+        services.tenants.create(OPERATOR, "globex")
+        assert look.look() == 0
+
+
+async def test_a_revoked_fixed_key_is_followed_by_the_next(trial: Sending) -> None:
+    services = trial.services
+    services.tenants.create(OPERATOR, "acme")
+    domain = "acme.trial.gatepost.test"
+    for _ in range(2):
+        [active] = [one for one in services.keys.list(OPERATOR, domain=domain) if one.state == "active"]
+        services.keys.revoke(OPERATOR, active.id)
+    assert [one.state for one in services.keys.list(OPERATOR, domain=domain)] == ["revoked", "revoked"]
+    with pytest.raises(Conflict, match="belongs to a trial domain already"):
+        services.keys.rotate(OPERATOR, domain)
+    fill_pool(services.writes, services.keys, replace(FIXED, trial_selectors=3))
+    [new] = services.keys.rotate(OPERATOR, domain)
+    assert new.state == "active"
+
+
 async def test_the_pool_is_filled_once(trial: Sending) -> None:
     services = trial.services
     assert fill_pool(services.writes, services.keys, services.settings) == 0
     more = replace(FIXED, trial_selectors=5)
-    assert fill_pool(services.writes, services.keys, more) == 3
+    with capture_logs() as logs:
+        assert fill_pool(services.writes, services.keys, more) == 3
+    assert [(one["event"], one["made"]) for one in logs] == [("trial_keys_to_publish", 3)]

@@ -7,14 +7,20 @@ from collections.abc import Iterable
 import pytest
 import sqlalchemy as sa
 
+from gateway.control.doctor.facts import read_facts
+from gateway.control.domains.publishing.resolving import ResolverLook
+from gateway.control.domains.publishing.unwatched import UnwatchedKeys
 from gateway.control.domains.view import RecordView
 from gateway.control.errors import Conflict
 from gateway.control.keys.lifecycle import DESTROYED_AFTER_SECONDS, RETIRED_SECONDS, KeyLifecycle
 from gateway.control.keys.model import KeyRow
 from gateway.control.keys.view import KeyView
-from tests.integration.control.publishing.conftest import Publishing
+from gateway.system.database import Database
+from tests.integration.control.publishing.conftest import Publishing, publishing_over
 from tests.support.control import OPERATOR
 from tests.support.gateway import wait_until
+from tests.support.nameservers import running_authority
+from tests.support.peers import RequirePeer
 
 DAY = 86_400.0
 TRIAL = "acme.trial.gatepost.test"
@@ -126,6 +132,7 @@ def test_both_selectors_are_in_use_until_the_older_key_is_withdrawn(
     assert life.run(OPERATOR).withdrawn == (old.id,)
     publishing.work.step()
     assert publishing.zones.ask(first.value, "TXT") == []
+    advance(publishing, publishing.services.settings.record_ttl)
     [again] = publishing.services.keys.rotate(OPERATOR, "acme.test")
     assert again.name == old.name
     publishing.work.step()
@@ -179,6 +186,13 @@ def test_a_revoked_key_says_so_at_once_and_its_successor_signs_when_seen(
     # Should the second one leak too, the revoked record gives way: what it signed stays unverifiable.
     publishing.services.keys.revoke(OPERATOR, key_in(publishing, "acme.test", "active").id)
     publishing.work.step()
+    # Resolvers may hold the record that stood there for as long as its TTL.
+    assert "pending" in states(publishing, "acme.test")
+    assert publishing.zones.ask(first.value, "TXT")[0].startswith('"v=DKIM1; k=rsa; p=M')
+    publishing.services.domains.verify(OPERATOR, "acme.test")
+    assert "pending" in states(publishing, "acme.test")
+    advance(publishing, publishing.services.settings.record_ttl)
+    publishing.work.step()
     assert key_in(publishing, "acme.test", "active").name == first.name
     assert publishing.zones.ask(second.value, "TXT") == ['"v=DKIM1; k=rsa; p="']
     life.run(OPERATOR)
@@ -207,3 +221,69 @@ def test_keys_of_a_domain_that_expired_are_taken_back(publishing: Publishing) ->
         change.changed("domain", domain.id)
     publishing.work.step()
     assert publishing.zones.ask(first.value, "TXT") == []
+
+
+def test_a_trial_names_key_is_used_once_the_resolver_has_it_too(
+    publishing: Publishing, location_database: Database, require_peer: RequirePeer
+) -> None:
+    with running_authority(require_peer, "gatepost.test") as secondary:
+        late = publishing_over(publishing.services, location_database, publishing.zones, secondary.port)
+        late.work.step()
+        [old] = publishing.services.keys.list(OPERATOR, domain=TRIAL)
+        secondary.put(old.name, "TXT", old.record_value)
+        advance(publishing, 10)
+        late.work.step()
+        [new] = publishing.services.keys.rotate(OPERATOR, TRIAL)
+        for _ in range(3):
+            advance(publishing, 10)
+            late.work.step()
+        assert publishing.zones.ask(new.name, "TXT")
+        assert states(publishing, TRIAL) == ["active", "pending"]
+        secondary.put(new.name, "TXT", new.record_value)
+        advance(publishing, 700)
+        late.work.step()
+        assert states(publishing, TRIAL) == ["retiring", "active"]
+
+
+def test_a_shards_key_signs_once_it_is_seen_and_is_followed_like_others(
+    publishing: Publishing, life: KeyLifecycle
+) -> None:
+    services = publishing.services
+    shard = services.shards.create(OPERATOR, f"news.{TRIAL}", tenant="acme", sign=True)
+
+    def of_shard() -> list[KeyView]:
+        return [one for one in services.keys.list(OPERATOR) if one.domain == shard.name]
+
+    assert [one.state for one in of_shard()] == ["pending"]
+    publishing.work.step()
+    [first] = of_shard()
+    assert (first.state, first.seen_at is None) == ("active", False)
+    services.shards.update(OPERATOR, shard.id, sign=False)
+    advance(publishing, 91 * DAY)
+    assert first.id not in life.run(OPERATOR).rotated
+    services.shards.update(OPERATOR, shard.id, sign=True)
+    assert [one.state for one in of_shard()] == ["active"]
+    assert first.id in life.run(OPERATOR).rotated
+    assert [one.state for one in of_shard()] == ["active", "pending"]
+    assert life.run(OPERATOR).rotated == ()
+    publishing.work.step()
+    assert [one.state for one in of_shard()] == ["retiring", "active"]
+    with services.writes.view() as session:
+        names = {one.name for one in read_facts(session, services.settings).keys}
+    assert of_shard()[1].name in names
+
+
+def test_a_shard_under_no_domain_signs_once_the_resolver_shows_its_key(publishing: Publishing) -> None:
+    services = publishing.services
+    services.shards.create(OPERATOR, "s1.other.test", tenant="acme", sign=True)
+    resolve = ResolverLook([("127.0.0.1", publishing.zones.port)])
+    look = UnwatchedKeys(services.writes, services.keys, services.settings, resolve)
+    [key] = [one for one in services.keys.list(OPERATOR) if one.domain == "s1.other.test"]
+    assert (look.look(), key.state) == (0, "pending")
+    publishing.zones.put(key.name, "TXT", key.record_value)
+    assert look.look() == 1
+    assert services.keys.show(OPERATOR, key.id).state == "active"
+    [new] = services.keys.rotate(OPERATOR, "s1.other.test")
+    assert new.state == "pending"
+    # Asking again makes no second one.
+    assert services.keys.rotate(OPERATOR, "s1.other.test") == (new,)

@@ -123,6 +123,8 @@ def test_rotating_where_dns_must_show_it_first(control_url: str, make_services: 
     (old,) = services.keys.list(OPERATOR, domain="acme.test")
     (new,) = services.keys.rotate(OPERATOR, "acme.test")
     services.domains.verify(OPERATOR, "acme.test")
+    assert services.keys.rotate(OPERATOR, "acme.test") == (new,)
+    assert len(services.keys.list(OPERATOR, domain="acme.test")) == 2
     assert (services.keys.show(OPERATOR, old.id).state, new.state) == ("active", "pending")
     texts[new.name] = [new.record_value]
     services.domains.verify(OPERATOR, "acme.test")

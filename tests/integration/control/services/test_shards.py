@@ -104,15 +104,17 @@ def test_test_mail_never_leaves_unless_the_operator_lists_who_may_get_it(
     )
 
 
-def test_a_shard_that_signs_has_a_key(services: ControlServices) -> None:
+def test_a_shard_that_signs_has_one_key_that_waits_for_its_record(services: ControlServices) -> None:
     shard = services.shards.create(OPERATOR, "s1.acme.test", tenant="acme", sign=True)
     keys = [key for key in services.keys.list(OPERATOR) if key.domain == "s1.acme.test"]
     assert shard.sign
-    assert [key.state for key in keys] == ["active"]
+    assert [key.state for key in keys] == ["pending"]
     assert services.shards.update(OPERATOR, shard.id, sign=False).sign is False
     services.shards.update(OPERATOR, shard.id, sign=True)
     states = [key.state for key in services.keys.list(OPERATOR) if key.domain == "s1.acme.test"]
-    assert states == ["retiring", "active"]
+    assert states == ["pending"]
+    [record] = [one for one in services.domains.records(OPERATOR, "acme.test") if one.name == keys[0].name]
+    assert (record.required, record.publisher) == (False, "customer")
 
 
 def test_updating(services: ControlServices) -> None:

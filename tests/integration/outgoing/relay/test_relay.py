@@ -229,6 +229,18 @@ async def test_the_shards_own_signature_stands_on_top(location_database: Databas
         assert here.sink.messages[0].content.startswith(b"X-Signed-By: key-s\r\n" + SIGNATURES.header)
 
 
+async def test_a_shard_whose_key_is_not_seen_yet_leaves_it_to_the_domains_signature(
+    location_database: Database, tmp_path: Path
+) -> None:
+    control = Control()
+    control.change_shard(sign=True)
+    control.keys["key-s"] = SimpleNamespace(id="key-s", state="pending", domain_id=None, shard_id="shard-1")
+    async with world(location_database, tmp_path, control=control) as here:
+        await here.put()
+        await here.until_states(location_database, "delivered")
+        assert here.sink.messages[0].content.startswith(SIGNATURES.header)
+
+
 async def test_an_unreachable_destination_is_tried_once_for_all_that_waits(
     location_database: Database, tmp_path: Path
 ) -> None:

@@ -97,6 +97,8 @@ def test_evidence_of_records() -> None:
     assert evidence_of([(PROOF, RIGHT), (KEY, RIGHT), (SHARD, RecordMemory("missing"))]) == READY
     assert evidence_of([(PROOF, away), (KEY, RIGHT)]) == Evidence(None, False, NOW, False)
     assert evidence_of([(PROOF, RecordMemory("missing"))]) == NOTHING
+    beside = replace(KEY, name="s1._domainkey.s1.acme.test", required=False)
+    assert evidence_of([(PROOF, RIGHT), (KEY, RecordMemory("missing")), (beside, RIGHT)]) == PROVED
     platform = replace(SHARD, publisher="platform")
     assert evidence_of([(PROOF, RIGHT), (KEY, RIGHT), (platform, gone)]) == READY
 
