@@ -82,6 +82,7 @@ def control_services(
         dmarc_reports=config.publishing.dmarc_reports or "",
         tls_reports=config.publishing.tls_reports or "",
         addresses=_addresses(config),
+        claims=config.domains.claims,
     )
     return ControlServices.open(
         ground.control,
