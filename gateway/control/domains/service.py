@@ -6,7 +6,6 @@ import base64
 from collections.abc import Mapping
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
 
 from gateway.control.accounts.promotion import Promotion, WaitingAddress, promote_addresses, waiting_for
 from gateway.control.clientids import set_client_id
@@ -134,9 +133,11 @@ class DomainService:
             return domain_view(find_domain(session, actor, reference))
 
     def records(self, actor: Actor, reference: str) -> tuple[RecordView, ...]:
-        """What is to be published for a domain; nothing is looked up. Raises NotFound."""
-        with self._writes.view() as session:
-            return records_of(session, find_domain(session, actor, reference), self._settings)
+        """What is to be published for a domain, and what the last look found of it. Raises NotFound.
+
+        Nothing is looked up now.
+        """
+        return self._check(actor, reference, None).records
 
     def update(
         self,
