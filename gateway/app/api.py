@@ -55,7 +55,7 @@ def api_parts(desk: OpenedDesk, note_use: NoteUse, send: Send) -> ApiParts:
         source_uri=f"https://{ground.config.hostname}",
         streams=Streams(feed),
         is_welcome=desk.services.api_keys.is_welcome,
-        doctor=lambda actor: doctor_of(desk).examine(actor),
+        doctor=lambda actor, everything: doctor_of(desk).examine(actor, everything=everything),
         public_url=public_url(ground.config),
         cursors=CursorSeal(ground.installation.durable_key("cursor")),
         simulate=lambda *arguments, **options: simulate_policy(desk, *arguments, **options),

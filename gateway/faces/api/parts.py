@@ -66,6 +66,6 @@ class ApiParts:
     source_uri: str
     streams: Streams
     is_welcome: Callable[[Actor], bool]
-    doctor: Callable[[Actor], Report]
+    doctor: Callable[[Actor, bool], Report]
     public_url: str | None
     cursors: CursorSeal

@@ -33,7 +33,9 @@ def records(api: ApiWorld) -> Iterator[Records]:
     )
     desk = OpenedDesk.over(replace(api.installation.ground, config=config))
     desk.services = api.services
-    api.app.state.parts = replace(api.parts, doctor=lambda actor: doctor_of(desk).examine(actor))
+    api.app.state.parts = replace(
+        api.parts, doctor=lambda actor, everything: doctor_of(desk).examine(actor, everything=everything)
+    )
     yield server.records
     server.close()
 
