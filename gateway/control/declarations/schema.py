@@ -128,7 +128,7 @@ def _address(version: int) -> Reader:
 _LISTED = "a list of texts"
 _ENVIRONMENT = Key(_one_of(ENVIRONMENTS), " or ".join(f'"{one}"' for one in ENVIRONMENTS), fixed=True)
 _COMMON = {
-    "client_id": Key(_text, "a text of yours, unique among its kind"),
+    "client_id": Key(_text, "a text of yours, unique among its owner's things of the kind"),
     "metadata": Key(_pairs, 'up to 50 pairs of texts: { crm = "4711" }'),
 }
 
