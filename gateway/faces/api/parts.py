@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gateway.control.apikeys.service import KnownKey
+    from gateway.control.audit.erasure import AuditErasure
     from gateway.control.audit.trail import AuditTrail
     from gateway.control.doctor.values import Report
     from gateway.control.domains.publishing.service import PublishingService
@@ -61,6 +62,7 @@ class ApiParts:
     simulate: Callable[..., Simulation]
     deliveries: DeliveryService
     audit: AuditTrail
+    erasure: AuditErasure
     usage: UsageService
     feed: Feed
     source_uri: str
