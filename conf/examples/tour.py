@@ -67,13 +67,16 @@ class Session:
         return f"{code} {reply.decode()}"
 
     def send(self) -> str:
-        """Send a small message; the reply to its last octet."""
+        """Send a small message; the reply to its last octet, or the one that ended it before."""
         text = f"From: {self.address}\r\nTo: someone@example.org\r\nSubject: From the tour\r\n\r\nHello.\r\n"
         code, reply = self._client.mail(self.address)
         if code == 250:
             code, reply = self._client.rcpt("someone@example.org")
         if code == 250:
-            code, reply = self._client.data(text.encode())
+            try:
+                code, reply = self._client.data(text.encode())
+            except smtplib.SMTPDataError as error:  # DATA itself was refused
+                code, reply = error.smtp_code, error.smtp_error
         return f"{code} {reply.decode()}"
 
     def close(self) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -52,15 +53,18 @@ class SocketProbe:
             connection.close()
 
 
-def doctor_of(desk: OpenedDesk) -> Doctor:
-    """The doctor of an opened installation."""
+def doctor_of(desk: OpenedDesk, *, database_time: Callable[[], float | None] | None = None) -> Doctor:
+    """The doctor of an opened installation.
+
+    `database_time` (seconds since 1970) is what the control database's clock says; asked of it unless given.
+    """
     ground = desk.ground
     config = ground.config
     return Doctor(
         desk.services.writes,
         desk.services.settings,
         network_of(config),
-        _machine(desk),
+        _machine(desk, database_time or partial(_database_time, desk.ground)),
         ResolverLook([(server.host, server.port) for server in config.dns.servers]),
         SocketProbe(),
         blocklists=config.doctor.blocklists,
@@ -84,14 +88,14 @@ def _ports(config: Config) -> Iterator[tuple[str, str, int]]:
         yield str(path[1]), host, endpoint.port
 
 
-def _machine(desk: OpenedDesk) -> Machine:
+def _machine(desk: OpenedDesk, database_time: Callable[[], float | None]) -> Machine:
     ground = desk.ground
     config = ground.config
     return Machine(
         folders=tuple(dict.fromkeys(_folders(config))),
         least_free=config.limits.free_space_bytes,
         master_key=config.master_key_file,
-        database_time=lambda: _database_time(ground),
+        database_time=database_time,
         longest_wait=lambda: _longest_wait(desk),
     )
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from gateway.app.desk import OpenedDesk
 from gateway.app.parts import Ground
 from gateway.app.sending import ceilings
 from gateway.app.window import ControlWindow
 from gateway.control.accounts.view import AccountView
-from gateway.control.directory import Directory, Refused
+from gateway.control.directory import Directory, Refused, RefusedReason
 from gateway.control.errors import Invalid
 from gateway.control.records import Actor, Identity
+from gateway.edges.submission.standing import standing_reply
 from gateway.faces.api.explained import Explained, Way
 from gateway.mail.address import AddressError, Mailbox, parse_mailbox
 from gateway.mail.reply import Reply
+from gateway.outgoing.policy import Decision, Step
 from gateway.outgoing.policy import explain as explain_policy
 from gateway.outgoing.quota import charges_for
 from gateway.outgoing.shards import choose_shard
@@ -23,6 +26,17 @@ from gateway.system.config import parse_size
 
 _ACCEPTED = Reply(250, "2.0.0", "queued as <ID>")
 _HELD = Reply(250, "2.0.0", "queued as <ID> held")
+_UNKNOWN = Refused(RefusedReason.UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """The message that is not sent; `size` in octets."""
+
+    sender: Mailbox
+    recipients: tuple[Mailbox, ...]
+    size: int
+    stream: str | None
 
 
 def explain(
@@ -46,16 +60,33 @@ def explain(
     directory = Directory(ground.control, clock=ground.clock)
     try:
         directory.refresh()
-        identity = asyncio.run(directory.identity(found.id, password, None if password is None else "smtp"))
-        if isinstance(identity, Refused):
+        identity, refused = asyncio.run(_standing(directory, found.id, password))
+        if identity is None:
             raise Invalid(
                 "account-refused",
-                f"{found.address} may not send: {identity.reason.value.replace('_', ' ')}.",
-                f"`gatepost account show {found.address}` has its switches and status.",
+                f"Nothing can be said of {found.address} now: {(refused or _UNKNOWN).reason.value}.",
+                f"Try again; `gatepost account show {found.address}` has its switches and status.",
             )
-        return _explained(ground, ControlWindow(directory), identity, sender, recipients, size, stream)
+        message = _Message(
+            sender=_mailbox(sender or identity.account.address),
+            recipients=tuple(_mailbox(address) for address in recipients or ("someone@example.org",)),
+            size=_octets(size),
+            stream=stream,
+        )
+        return _explained(ground, ControlWindow(directory), identity, refused, message)
     finally:
         directory.stop()
+
+
+async def _standing(
+    directory: Directory, account_id: str, password: str | None
+) -> tuple[Identity | None, Refused | None]:
+    """Who would send, and why not: a password that was revoked is spoken of by its account."""
+    protocol = None if password is None else "smtp"
+    identity, refused = await directory.standing(account_id, password, protocol)
+    if identity is None and password is not None:
+        identity, _ = await directory.standing(account_id, None)
+    return identity, refused
 
 
 def _password(desk: OpenedDesk, actor: Actor, account: AccountView, reference: str | None) -> str | None:
@@ -73,29 +104,21 @@ def _password(desk: OpenedDesk, actor: Actor, account: AccountView, reference: s
 
 
 def _explained(
-    ground: Ground,
-    window: ControlWindow,
-    identity: Identity,
-    sender: str | None,
-    recipients: Sequence[str],
-    size: str,
-    stream: str | None,
+    ground: Ground, window: ControlWindow, identity: Identity, refused: Refused | None, message: _Message
 ) -> Explained:
-    author = _mailbox(sender or identity.account.address)
-    to = [_mailbox(address) for address in recipients or ("someone@example.org",)]
     answer = explain_policy(
         identity,
         window.claims,
-        sender=author,
-        recipients=to,
-        size=_octets(size),
+        sender=message.sender,
+        recipients=message.recipients,
+        size=message.size,
         at=ground.clock.now(),
         ceilings=ceilings(ground.config),
-        stream=stream,
+        stream=message.stream,
     )
     decision = answer.decision
-    reply = decision.reply or (_HELD if decision.action == "hold" else _ACCEPTED)
-    keys = window.keys_of(author.domain_key)
+    stands = _standing_step(refused)
+    stream = decision.options.stream
     return Explained(
         account=identity.account.address,
         credential=_key_id(identity),
@@ -106,21 +129,31 @@ def _explained(
         location=identity.workspace.location,
         policy=identity.policy.name,
         policy_version=identity.policy.version,
-        reply=str(reply),
-        rule=decision.rule,
-        stream=decision.options.stream,
+        reply=str(_reply(decision) if refused is None else standing_reply(refused)),
+        rule=decision.rule if refused is None else stands.rule,
+        stream=stream,
         values=tuple(answer.values),
-        steps=decision.steps,
-        charges=tuple(_charges(identity, len(to))),
-        ways=tuple(
-            _way(ground, window, identity, author, mailbox, decision.options.stream) for mailbox in to
-        ),
-        selectors=tuple(
-            f"{key.selector}._domainkey.{key.domain} ({key.algorithm})"
-            for key in keys
-            if key.state == "active" and key.tenant_id == identity.tenant.id
-        ),
+        steps=(stands, *decision.steps),
+        charges=tuple(_charges(identity, len(message.recipients))),
+        ways=tuple(_way(ground, window, identity, message.sender, to, stream) for to in message.recipients),
+        selectors=tuple(_selectors(window, identity, message.sender)),
     )
+
+
+def _standing_step(refused: Refused | None) -> Step:
+    if refused is None:
+        return Step("sign-in", "passed")
+    return Step("sign-in", "refused", refused.reason.value.replace("_", " "))
+
+
+def _reply(decision: Decision) -> Reply:
+    return decision.reply or (_HELD if decision.action == "hold" else _ACCEPTED)
+
+
+def _selectors(window: ControlWindow, identity: Identity, author: Mailbox) -> Iterator[str]:
+    for key in window.keys_of(author.domain_key):
+        if key.state == "active" and key.tenant_id == identity.tenant.id:
+            yield f"{key.selector}._domainkey.{key.domain} ({key.algorithm})"
 
 
 def _key_id(identity: Identity) -> str | None:

@@ -140,6 +140,8 @@ class ShardRecord:
     sign: bool
     created_at: float
     route_credentials: bytes | None = None
+    domain_id: str | None = None
+    """The tenant's domain it lies under; None where the operator put it elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from gateway.control.audit.model import AuditEntryRow
 from gateway.control.base import Base
 from gateway.control.credentials.model import CredentialRow
 from gateway.control.domains.model import DomainRow
+from gateway.control.errors import Forbidden
 from gateway.control.keys.model import KeyRow
 from gateway.control.lists.model import ListRow
 from gateway.control.raises.model import RaiseRow
@@ -45,6 +46,14 @@ def visible(actor: Actor, row_type: type[Base]) -> Condition:
     if actor.environment is not None:
         limits.append(_of_environment(actor.environment, row_type))
     return sa.and_(*limits)
+
+
+def operator_only(
+    actor: Actor, detail: str = "Only the operator may do this.", fix: str = "Ask the platform's operator."
+) -> None:
+    """Raises Forbidden for a caller limited to a part of the installation."""
+    if not actor.is_operator:
+        raise Forbidden("operator-only", detail, fix)
 
 
 def _of_tenant(tenant_id: str, row_type: type[Base]) -> Condition:

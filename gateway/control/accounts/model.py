@@ -53,6 +53,8 @@ class AccountRow(Base):
     status: Mapped[str]
     status_reason: Mapped[str | None]
     suspended_at: Mapped[OptionalTime]
+    stopped_by_operator: Mapped[bool] = mapped_column(sa.Boolean, default=False, server_default=sa.false())
+    """Suspended by the operator, who alone resumes it."""
     purge_at: Mapped[OptionalTime]
     """When an account that is being deleted will be gone."""
     carry_from: Mapped[str | None]

@@ -22,7 +22,7 @@ from gateway.control.records import Actor
 from gateway.control.tenants.find import changeable_tenant, find_tenant
 from gateway.control.tenants.model import TenantRow
 from gateway.control.transaction import ControlChange, ControlWrites
-from gateway.control.visibility import visible
+from gateway.control.visibility import operator_only, visible
 from gateway.control.workspaces.find import find_workspace
 from gateway.control.workspaces.model import WorkspaceRow
 from gateway.mail.address import Mailbox
@@ -67,7 +67,7 @@ class AccountService:
             place = place_for(change.session, actor, owner, domain, named, assigned_as)
             row = _row(change, mailbox, domain, place, "auto" if named is None else "explicit")
             row.smtp, row.imap, row.display_name, row.metadata_ = smtp, imap, name, pairs
-            set_client_id(change.session, row, client_id)
+            set_client_id(change.session, row, client_id, AccountRow.tenant_id == owner.id)
             refuse_taken(change.session, mailbox)
             change.add(row, address_row(change, row, domain, mailbox, primary=True))
             for other in others:
@@ -106,7 +106,7 @@ class AccountService:
             row.imap = row.imap if imap is None else imap
             if display_name is not None:
                 row.display_name = _display_name(display_name)
-            set_client_id(change.session, row, client_id)
+            set_client_id(change.session, row, client_id, AccountRow.tenant_id == row.tenant_id)
             if metadata is not None:
                 row.metadata_ = clean_metadata(metadata, row.metadata_)
             return _audited(change, "account.update", before, row)
@@ -139,11 +139,14 @@ class AccountService:
             return move(change, wanted, dry_run=dry_run)
 
     def suspend(self, actor: Actor, reference: str, *, reason: str | None = None) -> AccountView:
-        """Stop an account's logins; its mail stays. Raises NotFound, Conflict."""
+        """Stop an account's logins; its mail stays. Raises NotFound, Conflict, Forbidden.
+
+        What the operator suspended only the operator resumes.
+        """
         return self.update(actor, reference, suspended=True, reason=reason)
 
     def resume(self, actor: Actor, reference: str) -> AccountView:
-        """Let a suspended account log in again. Raises NotFound, Conflict."""
+        """Let a suspended account log in again. Raises NotFound, Conflict, Forbidden."""
         return self.update(actor, reference, suspended=False)
 
     def add_alias(self, actor: Actor, reference: str, alias: str) -> AccountView:
@@ -269,6 +272,9 @@ def _row(
 def _suspend(change: ControlChange, row: AccountRow, suspended: bool, reason: str | None) -> None:
     if row.status == "deleting":
         raise Conflict("account-deleting", f"{row.address} is being deleted.", "Restore it first.")
+    if row.stopped_by_operator:
+        operator_only(change.actor, f"The operator has suspended {row.address}.")
+    row.stopped_by_operator = suspended and change.actor.is_operator
     row.status = "suspended" if suspended else "active"
     row.status_reason = clean_reason(reason) if suspended else None
     row.suspended_at = change.now if suspended else None

@@ -159,8 +159,16 @@ class Directory:
         return self._snapshot.shards
 
     def shards_of(self, tenant_id: str, environment: str) -> tuple[ShardRecord, ...]:
-        """A tenant's shards in one environment, retired ones included."""
-        return self._snapshot.shards.group((tenant_id, environment))
+        """A tenant's shards in one environment, retired ones included.
+
+        Those under a domain that is not proved are left out: no mail says that it comes from there.
+        """
+        domains = self._snapshot.domains
+        return tuple(
+            shard
+            for shard in self._snapshot.shards.group((tenant_id, environment))
+            if shard.domain_id is None or ((home := domains.get(shard.domain_id)) and home.may_send)
+        )
 
     def shard(self, shard_id: str) -> ShardRecord | None:
         """A shard by id."""
@@ -226,6 +234,20 @@ class Directory:
                 await self._read(self.refresh)
         return Refused(RefusedReason.UNAVAILABLE)
 
+    async def standing(
+        self, account_id: str, credential_id: str | None, protocol: str | None = None
+    ) -> tuple[Identity | None, Refused | None]:
+        """Who this is, even where it may not act now, and why it may not. Raises DatabaseAway.
+
+        There is no identity of an account that is not there, or of a credential that was revoked.
+        """
+        answer = await self.identity(account_id, credential_id, protocol)
+        if not isinstance(answer, Refused):
+            return answer, None
+        entry = self._accounts.get(account_id)
+        found = None if entry is None else self._found(entry, credential_id)
+        return (None if isinstance(found, Refused) else found), answer
+
     async def find_login(self, login: str) -> AccountRecord | None:
         """The account with this address, in any case, or this grant id. Raises DatabaseAway."""
         name = login_name(login)
@@ -263,24 +285,30 @@ class Directory:
     def _judge(
         self, entry: AccountEntry, credential_id: str | None, protocol: str | None
     ) -> Identity | Refused | None:
+        identity = self._found(entry, credential_id)
+        if identity is None or isinstance(identity, Refused):
+            return identity
+        reason = refusal(identity, protocol, self._clock.now())
+        return identity if reason is None else Refused(reason)
+
+    def _found(self, entry: AccountEntry, credential_id: str | None) -> Identity | Refused | None:
+        """Who this is, whether or not it may act; None while its workspace or tenant is not known here."""
         snapshot, now = self._snapshot, self._clock.now()
         identity = entry.known_identity(snapshot.token, credential_id, now)
-        if identity is None:
-            tenant = snapshot.tenants.get(entry.account.tenant_id)
-            workspace = snapshot.workspaces.get(entry.account.workspace_id)
-            if tenant is None or workspace is None:
-                return None
-            credential = entry.credential(credential_id) if credential_id is not None else None
-            if credential_id is not None and (credential is None or credential.revoked_at is not None):
-                return Refused(RefusedReason.REVOKED)
-            policy, until = snapshot.raised_policy(entry.account, tenant, workspace, now)
-            lists = snapshot.lists_of(tenant.id)
-            identity = Identity(
-                entry.account, tenant, workspace, policy, credential, snapshot.revision, lists
-            )
-            entry.keep_identity(snapshot.token, credential_id, identity, until)
-        reason = refusal(identity, protocol, now)
-        return identity if reason is None else Refused(reason)
+        if identity is not None:
+            return identity
+        tenant = snapshot.tenants.get(entry.account.tenant_id)
+        workspace = snapshot.workspaces.get(entry.account.workspace_id)
+        if tenant is None or workspace is None:
+            return None
+        credential = entry.credential(credential_id) if credential_id is not None else None
+        if credential_id is not None and (credential is None or credential.revoked_at is not None):
+            return Refused(RefusedReason.REVOKED)
+        policy, until = snapshot.raised_policy(entry.account, tenant, workspace, now)
+        lists = snapshot.lists_of(tenant.id)
+        identity = Identity(entry.account, tenant, workspace, policy, credential, snapshot.revision, lists)
+        entry.keep_identity(snapshot.token, credential_id, identity, until)
+        return identity
 
     async def _read(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._readers, work)

@@ -110,6 +110,7 @@ def shards(connection: Connection, ids: Ids) -> dict[str, ShardRecord]:
         ShardRow.sign,
         ShardRow.created_at,
         ShardRow.source_id,
+        ShardRow.domain_id,
         SourceRow.ipv4,
         SourceRow.ipv6,
         SourceRow.helo,
@@ -244,6 +245,7 @@ def _shard(row: Row[*tuple[Any, ...]]) -> ShardRecord:
         sign=row.sign,
         created_at=row.created_at,
         route_credentials=row.route_sealed,
+        domain_id=row.domain_id,
     )
 
 

@@ -7,11 +7,12 @@ from gateway.control.domains.delegation import refuse_below_others
 from gateway.control.domains.find import holder
 from gateway.control.domains.model import DomainRow
 from gateway.control.errors import Conflict
+from gateway.control.shards.release import release_shards
 from gateway.control.transaction import ControlChange
 
 
 def hold(change: ControlChange, row: DomainRow, *, by: str) -> None:
-    """Make the domain its tenant's alone: accounts of others lose the addresses they made on their claims.
+    """Make the domain its tenant's alone: others lose the addresses and shards they made on their claims.
 
     Raises Conflict where another tenant holds it, or what it lies under, and has not delegated that.
     """
@@ -25,3 +26,4 @@ def hold(change: ControlChange, row: DomainRow, *, by: str) -> None:
     refuse_below_others(change.session, row.tenant_id, row.name)
     row.verified_at, row.verified_by = change.now, by
     release_addresses(change, row)
+    release_shards(change, row)

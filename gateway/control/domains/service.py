@@ -6,10 +6,11 @@ import base64
 from collections.abc import Mapping
 
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from gateway.control.accounts.promotion import Promotion, WaitingAddress, promote_addresses, waiting_for
 from gateway.control.clientids import set_client_id
-from gateway.control.domains.claims import refuse_claim
+from gateway.control.domains.delegation import refuse_below_others
 from gateway.control.domains.dnsrecords import in_fixed_set, records_of
 from gateway.control.domains.find import find_domain, holder
 from gateway.control.domains.listing import LISTING
@@ -33,7 +34,7 @@ from gateway.control.settings import ControlSettings
 from gateway.control.tenants.find import changeable_tenant, find_tenant
 from gateway.control.tenants.model import TenantRow
 from gateway.control.transaction import ControlChange, ControlWrites
-from gateway.control.visibility import visible
+from gateway.control.visibility import operator_only, visible
 
 _LONGEST_REASON = 500
 
@@ -71,7 +72,7 @@ class DomainService:
         """Claim a custom domain for a tenant, and make its first DKIM key; pending until it is proved.
 
         Raises Invalid (with the reason: its form, a public suffix), Conflict (the tenant has it already, it
-        lies under another tenant's, too many claims wait), NotFound (the tenant).
+        lies under another tenant's), NotFound (the tenant).
         """
         ascii_name = self._custom_name(name)
         known = environment_for(actor, environment)
@@ -79,7 +80,7 @@ class DomainService:
         pairs, material = clean_metadata(metadata), self._keys.make()
         with self._writes.change(actor) as change:
             owner = changeable_tenant(change.session, actor, tenant)
-            refuse_claim(change.session, owner, ascii_name, self._settings.claims)
+            self._refuse_claimed(change.session, owner, ascii_name)
             row = self.create(
                 change, owner, ascii_name, environment=known, kind="custom", material=material, mode=mode
             )
@@ -133,11 +134,9 @@ class DomainService:
             return domain_view(find_domain(session, actor, reference))
 
     def records(self, actor: Actor, reference: str) -> tuple[RecordView, ...]:
-        """What is to be published for a domain, and what the last look found of it. Raises NotFound.
-
-        Nothing is looked up now.
-        """
-        return self._check(actor, reference, None).records
+        """What is to be published for a domain; nothing is looked up. Raises NotFound."""
+        with self._writes.view() as session:
+            return records_of(session, find_domain(session, actor, reference), self._settings)
 
     def update(
         self,
@@ -216,7 +215,8 @@ class DomainService:
     def mark_verified(self, actor: Actor, reference: str, reason: str) -> DomainView:
         """Take the operator's word for a domain; `reason` goes into the audit.
 
-        Raises NotFound, Invalid (no reason), Conflict (active already, or another tenant holds it).
+        Raises NotFound, Invalid (no reason), Conflict (active already, or another tenant holds it),
+        Forbidden (another caller than the operator).
         """
         words = reason.strip()
         if not words or len(words) > _LONGEST_REASON:
@@ -227,6 +227,11 @@ class DomainService:
             )
         with self._writes.change(actor) as change:
             row = _living(find_domain(change.session, actor, reference))
+            operator_only(
+                actor,
+                f"Only the operator's word can stand for DNS: {row.name} has to be proved.",
+                f"Publish what `gatepost domain records {row.name}` shows; it becomes active by itself.",
+            )
             if row.state in ("active", "degraded"):
                 raise Conflict(
                     "already-verified", f"{row.name} is verified already.", "Nothing is to be done."
@@ -326,6 +331,18 @@ class DomainService:
                     "platform-name", f"{name} belongs to the platform.", "Give a domain that the tenant owns."
                 )
         return name
+
+    def _refuse_claimed(self, session: Session, owner: TenantRow, name: str) -> None:
+        same = session.scalars(
+            sa.select(DomainRow).where(DomainRow.tenant_id == owner.id, DomainRow.name == name)
+        ).one_or_none()
+        if same is not None:
+            raise Conflict(
+                "domain-exists",
+                f"{owner.name} has {name} already, in the environment {same.environment}.",
+                "Environments share no domain: use a sub-domain for another one.",
+            )
+        refuse_below_others(session, owner.id, name)
 
 
 def _living(row: DomainRow) -> DomainRow:

@@ -80,9 +80,8 @@ def _wrong_parents(tree: DocumentTree, after: PolicySet) -> Iterator[Problem]:
         if after.get(document.kind, document.extends) is None:
             known = [one.name for one in after.documents if one.kind == document.kind]
             hint = did_you_mean(document.extends, known)
-            names = ", ".join(known)
-            message = f'there is no {document.kind} "{document.extends}"{hint}; known: {names}'
-            yield place.problem(("extends",), message, names)
+            message = f'there is no {document.kind} "{document.extends}"{hint}; known: {", ".join(known)}'
+            yield place.problem(("extends",), message)
             continue
         try:
             after.chain(document.kind, document.name)
@@ -99,7 +98,7 @@ def _unknown_locations(tree: DocumentTree, locations: frozenset[str] | None) -> 
             hint = did_you_mean(location, locations)
             known = ", ".join(sorted(locations))
             message = f'the configuration has no location "{location}"{hint}; known: {known}'
-            yield tree.places[document.source].problem(("residency", "location"), message, known)
+            yield tree.places[document.source].problem(("residency", "location"), message)
 
 
 def _above_plans(

@@ -14,6 +14,7 @@ from gateway.control.accounts.promotion import await_address, awaited_by
 from gateway.control.accounts.view import AccountView, account_view
 from gateway.control.credentials.service import NewPassword
 from gateway.control.domains.dnsrecords import records_of
+from gateway.control.domains.find import holder
 from gateway.control.domains.model import DomainRow
 from gateway.control.domains.names import parse_name
 from gateway.control.domains.view import DomainView
@@ -97,7 +98,15 @@ class Steps:
         """The domain that was asked for by name, claimed if it is new."""
         if request.domain is None:
             return None
-        row = named_domain(self._session, tenant, parse_name(request.domain))
+        name = parse_name(request.domain)
+        row = named_domain(self._session, tenant, name)
+        other = holder(self._session, name)
+        if other is not None and other.tenant_id != tenant.id:
+            raise Conflict(
+                "domain-held",
+                f"{name} belongs to another tenant, which has proved it.",
+                "Name another domain, or none for a trial name.",
+            )
         if row is None:
             made = self._services.domains.add(
                 self._actor, request.domain, tenant=tenant.id, environment=request.environment

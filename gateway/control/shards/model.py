@@ -24,7 +24,7 @@ class ShardRow(Base):
         sa.ForeignKeyConstraint(["source_id"], ["source_addresses.id"]),
         sa.UniqueConstraint("id", "tenant_id"),
         sa.UniqueConstraint("name"),
-        sa.UniqueConstraint("tenant_id", "client_id"),
+        sa.UniqueConstraint("client_id"),
         sa.Index("ix_shards_tenant_id_environment", "tenant_id", "environment"),
         sa.Index("ix_shards_domain_id", "domain_id"),
         sa.Index("ix_shards_source_id", "source_id"),
@@ -49,6 +49,8 @@ class ShardRow(Base):
     state: Mapped[str]
     source_id: Mapped[str | None]
     sign: Mapped[bool]
+    stopped_by_operator: Mapped[bool] = mapped_column(sa.Boolean, default=False, server_default=sa.false())
+    """Paused by the operator, who alone resumes it."""
     client_id: Mapped[str | None]
     metadata_: Mapped[Metadata]
     created_at: Mapped[Time]

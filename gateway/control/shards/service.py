@@ -9,8 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from gateway.control.clientids import set_client_id
-from gateway.control.domains.model import HELD, DomainRow
-from gateway.control.domains.names import is_below, parents, parse_name
+from gateway.control.domains.names import parse_name
 from gateway.control.errors import Conflict, Forbidden, Invalid
 from gateway.control.installation.vault import Vault
 from gateway.control.keys.material import KeyMaterial
@@ -23,13 +22,14 @@ from gateway.control.records import Actor, Environment
 from gateway.control.settings import ControlSettings
 from gateway.control.shards.listing import LISTING
 from gateway.control.shards.model import ShardRow
+from gateway.control.shards.place import place_of, refuse_route
 from gateway.control.shards.route import Credentials, Route, parse_route, seal_credentials
 from gateway.control.shards.view import ShardView, shard_view, shard_views
 from gateway.control.sources.service import choose_source
 from gateway.control.tenants.find import changeable_tenant, find_tenant
 from gateway.control.tenants.model import TenantRow
 from gateway.control.transaction import ControlChange, ControlWrites
-from gateway.control.visibility import visible
+from gateway.control.visibility import operator_only, visible
 
 _STREAM = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _MOST_STREAMS = 20
@@ -87,6 +87,7 @@ class ShardService:
         route, credentials = parse_route(url)
         with self._writes.change(actor) as change:
             row = _find(change.session, actor, reference)
+            refuse_route(actor, route)
             before = shard_view(change.session, row)
             self._set_route(change, row, route, credentials)
             return self._audited(change, "shard.route", before, row)
@@ -120,6 +121,7 @@ class ShardService:
                 row.sign = False
                 self._sign(change, row, material)
             if way is not None:
+                refuse_route(actor, way[0])
                 self._set_route(change, row, *way)
             if pool is not None:
                 _take_source(change.session, row, pool)
@@ -129,11 +131,14 @@ class ShardService:
             return self._audited(change, "shard.update", before, row)
 
     def pause(self, actor: Actor, reference: str) -> ShardView:
-        """Stop attempts through a shard; its mail waits. Raises NotFound, Conflict."""
+        """Stop attempts through a shard; its mail waits. Raises NotFound, Conflict.
+
+        What the operator paused only the operator resumes.
+        """
         return self._move(actor, reference, "shard.pause", "paused", ("active",))
 
     def resume(self, actor: Actor, reference: str) -> ShardView:
-        """Let a paused shard send again. Raises NotFound, Conflict."""
+        """Let a paused shard send again. Raises NotFound, Conflict, Forbidden."""
         return self._move(actor, reference, "shard.resume", "active", ("paused",))
 
     def retire(self, actor: Actor, reference: str) -> ShardView:
@@ -181,9 +186,11 @@ class ShardService:
         pool: str | None = None,
     ) -> ShardRow:
         """Store a shard, with its route and the source address that the rule gives it."""
-        domain = self._place(change.session, owner, name, environment)
+        domain = place_of(change, self._settings, owner, name, environment)
         default = self._settings.default_route if environment == "production" else "capture:"
         parsed, credentials = parse_route(default if route is None else route)
+        if route is not None:
+            refuse_route(change.actor, parsed)
         plan = change.session.get_one(PlanRow, owner.plan_id)
         source = choose_source(change.session, plan.name, pool)
         row = ShardRow(
@@ -198,6 +205,7 @@ class ShardService:
             state="active",
             source_id=source.id if source is not None else None,
             sign=False,
+            stopped_by_operator=False,
             metadata_={},
             created_at=change.now,
             updated_at=change.now,
@@ -206,37 +214,6 @@ class ShardService:
         change.add(row)
         change.changed("shard", row.id, tenant_id=row.tenant_id)
         return row
-
-    def _place(
-        self, session: Session, owner: TenantRow, name: str, environment: Environment
-    ) -> DomainRow | None:
-        """The tenant's domain that the shard lies under, if any. Raises Conflict if it is another's."""
-        if session.scalar(sa.select(ShardRow.id).where(ShardRow.name == name)) is not None:
-            raise Conflict(
-                "shard-exists",
-                f"There is a shard {name} already.",
-                "A shard's name is unique: choose another.",
-            )
-        above = session.scalars(
-            sa.select(DomainRow)
-            .where(DomainRow.name.in_(parents(name)))
-            .order_by(sa.func.length(DomainRow.name).desc())
-        ).all()
-        held = next((row for row in above if row.state in HELD), None)
-        if held is not None and held.tenant_id != owner.id:
-            raise _not_theirs(name, held.name)
-        own_domain = next((row for row in above if row.tenant_id == owner.id), None)
-        if own_domain is None:
-            for ours in (self._settings.trial_zone, self._settings.hostname):
-                if is_below(name, ours):
-                    raise _not_theirs(name, ours)
-        if own_domain is not None and own_domain.environment != environment:
-            raise Conflict(
-                "environment-differs",
-                f"{name} lies under {own_domain.name}, of the environment {own_domain.environment}.",
-                f"Environments never mix: say --environment {own_domain.environment}, or use another name.",
-            )
-        return own_domain
 
     def _set_route(
         self, change: ControlChange, row: ShardRow, route: Route, credentials: Credentials | None
@@ -271,8 +248,11 @@ class ShardService:
                     f"The shard {row.name} is {row.state}.",
                     f"Only {' or '.join(allowed)} shards can become {state}.",
                 )
+            if row.state == "paused" and row.stopped_by_operator:
+                operator_only(actor, f"The operator has paused {row.name}.")
             before = shard_view(change.session, row)
             row.state = state
+            row.stopped_by_operator = state == "paused" and actor.is_operator
             return self._audited(change, operation, before, row)
 
     def _audited(
@@ -313,12 +293,6 @@ def _take_source(session: Session, row: ShardRow, pool: str) -> None:
             "`gatepost source list` shows pools, states and the plans that may use each address.",
         )
     row.source_id = source.id
-
-
-def _not_theirs(name: str, above: str) -> Conflict:
-    return Conflict(
-        "parent-held", f"{name} lies under {above}, which is not this tenant's.", "Choose a name of its own."
-    )
 
 
 def _weight(weight: int) -> int:

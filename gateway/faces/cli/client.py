@@ -257,12 +257,10 @@ def _failed(reply: Reply) -> CommandFailed:
     try:
         document = json.loads(reply.body)
         code, detail, fix = document["code"], document["detail"], document["fix"]
-        problems = document.get("problems", ())
     except (ValueError, KeyError, TypeError):
-        detail = f"The API answered {reply.status} without saying why."
-        code, fix, problems = "bad-answer", "", ()
+        code, detail, fix = "bad-answer", f"The API answered {reply.status} without saying why.", ""
     status = EXIT_USAGE if code in USAGE_CODES else EXIT_FAILED
-    return CommandFailed(code, detail, fix, status, problems)
+    return CommandFailed(code, detail, fix, status)
 
 
 def _target(path: str, query: Mapping[str, Any]) -> str:

@@ -59,6 +59,8 @@ class Database:
             pool_size=4,
             max_overflow=_READERS,
             pool_timeout=_CONNECT_SECONDS,
+            # A server that was started again is met at the next use, not after one failure a connection.
+            pool_pre_ping=True,
             connect_args={
                 "connect_timeout": _CONNECT_SECONDS,
                 "tcp_user_timeout": _SILENCE_MILLISECONDS,

@@ -126,3 +126,14 @@ def test_a_client_id_is_the_same_with_spaces_around_it(api: ApiWorld) -> None:
     for blank in ("", "  "):
         account["client_id"] = blank
         assert api.refused("POST", "/v1/provision", wanted(account=account)) == (422, "bad-request")
+
+
+def test_a_domain_that_another_tenant_has_proved_is_refused_by_its_name(api: ApiWorld) -> None:
+    api.services.tenants.create(OPERATOR, "Holder")
+    held = api.services.domains.add(OPERATOR, "held.example", tenant="Holder")
+    api.services.domains.mark_verified(OPERATOR, held.id, "a test")
+    body = {"tenant": {"name": "Late"}, "domain": "held.example", "account": {"local_part": "a"}}
+    reply = api.call("POST", "/v1/provision", body)
+    assert (reply.status_code, reply.json()["code"]) == (409, "domain-held")
+    assert reply.json()["detail"].startswith("held.example belongs to another tenant")
+    assert api.refused("GET", "/v1/tenants/Late")[0] == 404

@@ -33,8 +33,10 @@ def records(api: ApiWorld) -> Iterator[Records]:
     )
     desk = OpenedDesk.over(replace(api.installation.ground, config=config))
     desk.services = api.services
+    # The time of these tests is not that of a real database server.
+    clock = api.installation.clock
     api.app.state.parts = replace(
-        api.parts, doctor=lambda actor, everything: doctor_of(desk).examine(actor, everything=everything)
+        api.parts, doctor=lambda actor: doctor_of(desk, database_time=clock.now).examine(actor)
     )
     yield server.records
     server.close()

@@ -191,6 +191,16 @@ def test_connections_cut_by_the_server_are_away_and_then_made_anew(postgresql_ur
             assert connection.execute(sa.text("SELECT 1")).scalar_one() == 1
 
 
+def test_a_connection_cut_while_it_rested_is_made_anew_at_once(postgresql_url: str) -> None:
+    with Database.open(postgresql_url, purpose="control") as database:
+        with database.read() as connection:
+            resting = connection.scalar(sa.text("SELECT pg_backend_pid()"))
+        with Database.open(postgresql_url, purpose="other") as other, other.write() as connection:
+            connection.execute(sa.text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": resting})
+        with database.read() as connection:
+            assert connection.scalar(sa.text("SELECT pg_backend_pid()")) != resting
+
+
 def test_a_broken_rule_is_not_called_away(counter_url: str) -> None:
     with (
         Database.open(counter_url, purpose="test") as database,

@@ -57,9 +57,10 @@ class DomainWatch:
                 await self._pause(stop, busy=bool(begun or self._looking))
                 await self._conclude()
         finally:
-            for task in self._looking.values():
+            looking = list(self._looking.values())
+            for task in looking:
                 task.cancel()
-            await asyncio.gather(*self._looking.values(), return_exceptions=True)
+            await asyncio.gather(*looking, return_exceptions=True)
             await self._conclude()
 
     async def poll_due(self) -> int:
@@ -68,7 +69,7 @@ class DomainWatch:
         total = 0
         while begun := await self._begin(_READ_AT_ONCE):
             total += begun
-            await asyncio.gather(*self._looking.values())
+            await asyncio.gather(*list(self._looking.values()))
             await self._conclude()
         return total
 
@@ -113,16 +114,12 @@ class DomainWatch:
 
     async def _look(self, subject: Subject, memory: Memory) -> None:
         try:
-            # Awaited first: the list is another one by the time that a slow look ends.
             look = await self._looker.poll(subject, memory)
-            self._seen.append((look, memory))
         except Exception:  # noqa: BLE001 - one domain's trouble is not that of the others
             self._log.exception("domain_look_failed", domain=subject.name)
             now = self._clock.now()
             look = Look(subject, memory.records, now, memory.remarks, busy_seconds=_FAILED_SECONDS)
-            self._seen.append((look, memory))
-        finally:
-            self._looking.pop(subject.domain_id, None)
+        self._seen.append((look, memory))
 
     async def _pause(self, stop: asyncio.Event, *, busy: bool) -> None:
         """Let looks go on for a moment, so that a batch of them ends."""
@@ -134,7 +131,12 @@ class DomainWatch:
     async def _conclude(self) -> None:
         seen, self._seen = self._seen, []
         if seen:
-            await asyncio.to_thread(self._conclude_all, seen)
+            try:
+                await asyncio.to_thread(self._conclude_all, seen)
+            finally:
+                # Only now: what is not written yet would still be due.
+                for look, _ in seen:
+                    self._looking.pop(look.subject.domain_id, None)
 
     def _conclude_all(self, seen: Sequence[_Seen]) -> None:
         conclusions: list[Conclusion] = []

@@ -121,6 +121,19 @@ def test_changes_of_every_kind_are_followed(world: World, directory: Directory) 
     assert directory.shards_of(acme.id, "production") == ()
 
 
+@pytest.mark.parametrize(
+    ("state", "offered"), [("pending", 0), ("active", 1), ("degraded", 1), ("expired", 0)]
+)
+def test_a_shard_carries_nothing_before_its_domain_is_proved(
+    world: World, directory: Directory, state: str, offered: int
+) -> None:
+    acme = world.tenant("acme")
+    domain = world.domain(acme.id, "acme.example", state=state)
+    world.shard(acme.id, "s1.acme.example", domain_id=domain.id)
+    directory.refresh()
+    assert len(directory.shards_of(acme.id, "production")) == offered
+
+
 def test_the_holder_of_a_contested_domain_is_found_and_its_keys_alone(
     world: World, directory: Directory
 ) -> None:

@@ -14,7 +14,6 @@ from gateway.control.domains.view import RecordView
 from gateway.control.domains.watch.local import local_sight
 from gateway.control.domains.watch.looking import Looker
 from gateway.control.domains.watch.store import KEPT_SECONDS, WatchStore
-from gateway.control.domains.watch.values import Drift, Memory
 from gateway.control.domains.watch.watcher import DomainWatch
 from gateway.control.errors import NotFound, TooMany
 from gateway.control.events.audited import AuditedEvents
@@ -346,35 +345,6 @@ async def test_domains_that_are_gone_are_forgotten(world: World) -> None:
     assert (world.store.known(), world.store.drifts(domain_id, "", 9)) == (set(), ())
 
 
-async def test_a_look_that_takes_long_is_not_lost(world: World) -> None:
-    world.add()
-    world.publish()
-    answered = world.words.ask
-
-    async def slow(question: Question, near: str, budget: Budget) -> Observation:
-        await asyncio.sleep(0.5)
-        return await answered(question, near, budget)
-
-    world.words.ask = slow  # type: ignore[method-assign]
-    stop = asyncio.Event()
-    running = asyncio.create_task(world.watch.run(stop))
-    async with asyncio.timeout(20):
-        while world.state() != "active":
-            await asyncio.sleep(0.02)
-    stop.set()
-    await running
-
-
-def test_an_older_look_changes_nothing_that_a_later_one_has_found(world: World) -> None:
-    domain_id = world.add()
-    tenant_id = world.services.tenants.show(OPERATOR, "acme").id
-    drift = Drift(5.0, NAME, None, None, "pending", "active")
-    for at in (20.0, 10.0):
-        world.store.save([(Memory(domain_id, tenant_id, looked_at=at), [drift])])
-    assert world.store.read(domain_id, tenant_id).looked_at == 20.0
-    assert len(world.store.drifts(domain_id, tenant_id, 9)) == 1
-
-
 async def test_it_watches_until_it_is_told_to_stop(world: World) -> None:
     world.add()
     world.publish()
@@ -418,3 +388,23 @@ def test_a_look_by_hand_ends_soon_where_the_resolver_says_nothing(
     # Where the zones are, then all records at once; whatever would come after that is not asked any more.
     assert asked <= len(check.records) + 2
     assert check.domain.state == "pending"
+
+
+async def test_looks_that_end_while_others_are_written_down_are_not_lost(world: World) -> None:
+    for number in range(12):
+        world.add(f"d{number}.test")
+    ask = world.words.ask
+
+    async def slowly(question: Question, near: str, budget: Budget) -> Observation:
+        await asyncio.sleep(int(near[1:].partition(".")[0]) * 0.05)
+        return await ask(question, near, budget)
+
+    world.words.ask = slowly  # type: ignore[method-assign]
+    stop = asyncio.Event()
+    running = asyncio.create_task(world.watch.run(stop))
+    while len(world.words.asked) < 12 * 5 or await asyncio.to_thread(world.store.due, world.clock.now(), 1):
+        assert not running.done()
+        await asyncio.sleep(0.01)
+    stop.set()
+    await running
+    assert len(world.words.asked) == 12 * 5

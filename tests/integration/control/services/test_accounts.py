@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.control.errors import Conflict, Invalid, NotFound
+from gateway.control.errors import Conflict, Forbidden, Invalid, NotFound
 from gateway.control.services import ControlServices
 from tests.support.control import OPERATOR, limited
 
@@ -30,6 +30,19 @@ def test_protocols_are_off_unless_asked_for(services: ControlServices) -> None:
     on = services.accounts.update(OPERATOR, "bob@acme.test", smtp=True)
     assert (on.smtp, on.imap) == (True, False)
     assert services.accounts.update(OPERATOR, account.id, imap=True, smtp=False).smtp is False
+
+
+def test_what_the_operator_suspended_only_the_operator_resumes(services: ControlServices) -> None:
+    made = services.accounts.create(OPERATOR, "stopped@acme.test", tenant="acme")
+    tenant = limited(made.tenant_id)
+    services.accounts.suspend(OPERATOR, made.id, reason="spam")
+    for attempt in (services.accounts.resume, services.accounts.suspend):
+        with pytest.raises(Forbidden, match="operator has suspended"):
+            attempt(tenant, made.id)
+    assert services.accounts.show(OPERATOR, made.id).status_reason == "spam"
+    assert services.accounts.resume(OPERATOR, made.id).status == "active"
+    services.accounts.suspend(tenant, made.id)
+    assert services.accounts.resume(tenant, made.id).status == "active"
 
 
 def test_suspending_and_resuming(services: ControlServices) -> None:

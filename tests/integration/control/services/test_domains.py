@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from gateway.control.errors import Conflict, Invalid, NotFound
+from gateway.control.errors import Conflict, Forbidden, Invalid, NotFound
 from gateway.control.services import ControlServices
 from gateway.system.dns import DnsAway, NoSuchName
 from tests.support.control import OPERATOR, MakeServices, limited
@@ -161,6 +161,13 @@ def test_the_operators_word_with_a_reason(services: ControlServices) -> None:
         "active",
         "owner phoned",
     )
+
+
+def test_no_tenants_caller_stands_for_dns(services: ControlServices) -> None:
+    mine = services.domains.add(OPERATOR, "bigbank.example", tenant="acme")
+    with pytest.raises(Forbidden, match="has to be proved"):
+        services.domains.mark_verified(limited(mine.tenant_id), mine.id, "trust me")
+    assert services.domains.show(OPERATOR, mine.id).state == "pending"
 
 
 def test_many_may_claim_one_may_hold(services: ControlServices) -> None:

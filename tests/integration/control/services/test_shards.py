@@ -30,12 +30,12 @@ def test_a_shard(services: ControlServices) -> None:
     assert (shard.name, shard.domain, shard.route) == ("s1.acme.test", "acme.test", "smtp://relay.test:25")
     assert (shard.streams, shard.weight, shard.state, shard.sign) == (("marketing",), 3, "active", False)
     with pytest.raises(Conflict, match="already"):
-        services.shards.create(OPERATOR, "s1.acme.test", tenant="globex")
+        services.shards.create(OPERATOR, "s1.acme.test", tenant="acme")
 
 
 def test_its_place_must_be_the_tenants(services: ControlServices) -> None:
     for name in ("s1.globex.test", "globex.test", "s1.globex.trial.gatepost.test", "s1.mx.gatepost.test"):
-        with pytest.raises(Conflict, match="not this tenant's"):
+        with pytest.raises(Conflict, match="does not lie under"):
             services.shards.create(OPERATOR, name, tenant="acme")
     with pytest.raises(Conflict, match="never mix"):
         services.shards.create(OPERATOR, "test.acme.test", tenant="acme", environment="staging")
@@ -174,3 +174,66 @@ def test_a_limited_caller_finds_only_its_own(services: ControlServices) -> None:
         with pytest.raises(NotFound):
             call()
     assert services.shards.show(OPERATOR, foreign.id) == foreign
+
+
+def test_a_tenants_caller_makes_shards_under_its_own_domains_alone(services: ControlServices) -> None:
+    acme = services.tenants.show(OPERATOR, "acme").id
+    services.shards.create(OPERATOR, "s1.globex.test", tenant="globex")
+    texts = set()
+    for name in (
+        "mail.elsewhere.test",
+        "s1.globex.test",
+        "s9.globex.test",
+        "s1.mail.nobody.trial.gatepost.test",
+    ):
+        with pytest.raises(Conflict) as caught:
+            services.shards.create(limited(acme), name, tenant=acme)
+        texts.add((caught.value.code, str(caught.value).replace(name, "NAME")))
+    # Whether somebody has the name, or the domain, is not to be learnt.
+    assert len(texts) == 1
+    assert services.shards.create(limited(acme), "s1.acme.test", tenant=acme).domain == "acme.test"
+
+
+@pytest.mark.parametrize(
+    "route", ["mx", "smtp://127.0.0.1:25", "smtps://u:p@relay.test", "local:", "capture:/x"]
+)
+def test_a_tenants_caller_leaves_routes_to_the_operator(services: ControlServices, route: str) -> None:
+    acme = services.tenants.show(OPERATOR, "acme").id
+    made = services.shards.create(limited(acme), "s1.acme.test", tenant=acme)
+    with pytest.raises(Forbidden, match="the operator's to choose"):
+        services.shards.create(limited(acme), "s2.acme.test", tenant=acme, route=route)
+    with pytest.raises(Forbidden, match="the operator's to choose"):
+        services.shards.route(limited(acme), made.id, route)
+    with pytest.raises(Forbidden, match="the operator's to choose"):
+        services.shards.update(limited(acme), made.id, route=route)
+    assert services.shards.show(OPERATOR, made.id).route == made.route
+    assert services.shards.route(limited(acme), made.id, "capture:").route == "capture:"
+
+
+def test_what_the_operator_paused_only_the_operator_resumes(services: ControlServices) -> None:
+    acme = limited(services.tenants.show(OPERATOR, "acme").id)
+    services.shards.create(OPERATOR, "s1.acme.test", tenant="acme")
+    services.shards.pause(OPERATOR, "s1.acme.test")
+    with pytest.raises(Forbidden, match="operator has paused"):
+        services.shards.resume(acme, "s1.acme.test")
+    assert services.shards.resume(OPERATOR, "s1.acme.test").state == "active"
+    services.shards.pause(acme, "s1.acme.test")
+    assert services.shards.resume(acme, "s1.acme.test").state == "active"
+
+
+def test_who_proves_a_name_finds_no_shard_of_others_there(services: ControlServices) -> None:
+    services.domains.add(OPERATOR, "contested.test", tenant="acme")
+    claim = services.domains.add(OPERATOR, "contested.test", tenant="globex")
+    squat = services.shards.create(OPERATOR, "s1.contested.test", tenant="acme", sign=True)
+    deeper = services.shards.create(OPERATOR, "s1.mail.contested.test", tenant="acme")
+    beside = services.shards.create(OPERATOR, "s1.uncontested.test", tenant="acme")
+    services.domains.mark_verified(OPERATOR, claim.id, "a test")
+    for lost in (squat, deeper):
+        now = services.shards.show(OPERATOR, lost.id)
+        assert (now.state, now.name) == ("retired", f"{lost.id}.released.invalid")
+    assert services.shards.show(OPERATOR, beside.id).name == "s1.uncontested.test"
+    keys = [key.state for key in services.keys.list(OPERATOR) if key.domain == "s1.contested.test"]
+    assert keys == ["revoked"]
+    made = services.shards.create(OPERATOR, "s1.contested.test", tenant="globex")
+    assert made.domain == "contested.test"
+    assert "shard.release" in {one.operation for one in services.audit.list(OPERATOR, tenant="acme")}

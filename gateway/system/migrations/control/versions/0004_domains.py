@@ -1,4 +1,7 @@
-"""Domains that are watched and published: slots of DKIM keys, delegated sub-domains, what DNS has shown."""
+"""Domains that are watched and published: slots of DKIM keys, delegated sub-domains, what DNS has shown.
+
+And who stopped an account or a shard.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ def upgrade() -> None:
     _follow_keys()
     _make_delegations()
     _time_states()
+    _remember_who_stopped()
 
 
 def _make_dkim_slots() -> None:
@@ -136,3 +140,12 @@ def _make_delegations() -> None:
 def _time_states() -> None:
     """Since when a domain is in its state: each lasts its time before the next."""
     op.add_column("domains", sa.Column("state_at", sa.Double(), nullable=True))
+
+
+def _remember_who_stopped() -> None:
+    """Whether the operator did, who alone lets it go on then. What stood still before may go on as before."""
+    for table in ("accounts", "shards"):
+        column: sa.Column[bool] = sa.Column(
+            "stopped_by_operator", sa.Boolean(), nullable=False, server_default=sa.false()
+        )
+        op.add_column(table, column)

@@ -1,0 +1,1 @@
+"""The watch over domains, measured: `python -m tests.bench.domains.run`."""
