@@ -16,6 +16,7 @@ from gateway.control.doctor.values import Check, Finding
 
 _DAY = 86_400.0
 _SOON_DAYS = 14
+_SMARTHOST = "smtp://USER:PASSWORD@SMARTHOST:587?tls=required&spf=include:SPF-NAME-OF-ITS-PROVIDER"
 
 
 class Probe(Protocol):
@@ -89,7 +90,7 @@ def _outbound(network: Network, direct: Sequence[str], probe: Probe, dns: Dns) -
     shown = direct[0] if len(direct) == 1 else "SHARD"
     fix = (
         "Many providers block it: ask yours to open it, or send through a smarthost with "
-        f"`gatepost shard route {shown} smtp://USER:PASSWORD@SMARTHOST:587`."
+        f"`gatepost shard route {shown} '{_SMARTHOST}'`."
     )
     detail = f"No host outside can be reached ({'; '.join(tried)}), and {len(direct)} shards send directly."
     return Finding("outbound", subject, "red", detail, fix)

@@ -14,6 +14,8 @@ from gateway.control.domains.model import DomainRow
 from gateway.control.domains.view import RecordView
 from gateway.control.settings import ControlSettings
 from gateway.control.shards.model import ShardRow
+from gateway.control.shards.route import parse_route
+from gateway.control.shards.spf import spf_terms
 from gateway.control.sources.model import SourceRow
 
 CHALLENGE_LABEL = "_gatepost-challenge"
@@ -63,15 +65,14 @@ def shard_records(
     They stand at the shard's name where that is the platform's, else at a platform name to which the owner's
     one alias leads.
     """
-    source = platform.sources.get(shard.source_id or "")
-    sources = [source] if source is not None else []
     if domain is not None and domain.kind != "custom":
-        if in_fixed_set(domain, settings):
-            sources = platform.active
-        return _return_path(shard.name, sources, settings)
+        fixed = in_fixed_set(domain, settings)
+        spf = platform_spf(platform, settings) if fixed else _shard_spf(shard, platform, settings)
+        return _return_path(shard.name, spf, settings, _smarthost_note(shard))
     target = f"{shard.id.replace('-', '')}.shards.{settings.hostname}"
     alias = RecordView(shard.name, "CNAME", target, "return-path")
-    return [alias, *_return_path(target, sources, settings)]
+    spf = _shard_spf(shard, platform, settings)
+    return [alias, *_return_path(target, spf, settings, _smarthost_note(shard))]
 
 
 def dmarc_record(domain: DomainRow, settings: ControlSettings) -> RecordView:
@@ -84,12 +85,39 @@ def dmarc_record(domain: DomainRow, settings: ControlSettings) -> RecordView:
     return RecordView(f"_dmarc.{domain.name}", "TXT", value, "dmarc", required=False, note=note)
 
 
-def spf_text(sources: Sequence[SourceRow], settings: ControlSettings) -> str:
-    """An SPF that names these addresses and none beside them."""
+def platform_spf(platform: PlatformFacts, settings: ControlSettings) -> str:
+    """The SPF of what is sent for the platform itself: from all its addresses, or through its smarthost."""
+    route, _ = parse_route(settings.default_route)
+    return _spf_text([*_address_terms(platform.active, settings), *spf_terms(route)])
+
+
+def _shard_spf(shard: ShardRow, platform: PlatformFacts, settings: ControlSettings) -> str:
+    """An SPF that names the shard's address, or the smarthost that its mail leaves through, and no other."""
+    route, _ = parse_route(shard.route)
+    source = platform.sources.get(shard.source_id or "")
+    own = _address_terms([source] if source is not None else [], settings)
+    return _spf_text(spf_terms(route) or own)
+
+
+def _smarthost_note(shard: ShardRow) -> str | None:
+    route, _ = parse_route(shard.route)
+    if route.spf or not spf_terms(route):
+        return None
+    return (
+        f"Mail of {shard.name} leaves through {route.host}. If that sends on from other addresses, name what "
+        "its provider says in the route: ?spf=include:…"
+    )
+
+
+def _address_terms(sources: Sequence[SourceRow], settings: ControlSettings) -> list[str]:
     terms = [f"ip4:{source.ipv4}" for source in sources if source.ipv4]
     terms += [f"ip6:{source.ipv6}" for source in sources if source.ipv6]
     # Without source addresses the system chooses one: those of our own name.
-    return " ".join(["v=spf1", *(terms or [f"a:{settings.hostname}"]), "-all"])
+    return terms or [f"a:{settings.hostname}"]
+
+
+def _spf_text(terms: Sequence[str]) -> str:
+    return " ".join(["v=spf1", *terms, "-all"])
 
 
 def policy_id(settings: ControlSettings) -> str:
@@ -133,8 +161,8 @@ def _receiving(domain: DomainRow, settings: ControlSettings) -> Iterator[RecordV
         yield RecordView(f"_smtp._tls.{domain.name}", "TXT", value, "tls-rpt", required=False)
 
 
-def _return_path(name: str, sources: Sequence[SourceRow], settings: ControlSettings) -> list[RecordView]:
+def _return_path(name: str, spf: str, settings: ControlSettings, note: str | None) -> list[RecordView]:
     return [
         RecordView(name, "MX", f"10 {settings.hostname}", "return-path", publisher="platform"),
-        RecordView(name, "TXT", spf_text(sources, settings), "spf", publisher="platform"),
+        RecordView(name, "TXT", spf, "spf", publisher="platform", note=note),
     ]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from gateway.control.domains.dnsrecords import domain_records, spf_text
+from gateway.control.domains.dnsrecords import domain_records, platform_spf
 from gateway.control.domains.facts import PlatformFacts, domain_facts, platform_facts
 from gateway.control.domains.model import DomainRow
 from gateway.control.domains.view import Purpose, RecordType, RecordView
@@ -38,7 +38,7 @@ def common_records(platform: PlatformFacts, settings: ControlSettings) -> Iterat
     zone = settings.trial_zone
     if settings.trial_selectors:
         yield _ours(f"*.{zone}", "MX", f"10 {settings.hostname}", "mx")
-        yield _ours(f"*.{zone}", "TXT", spf_text(platform.active, settings), "spf")
+        yield _ours(f"*.{zone}", "TXT", platform_spf(platform, settings), "spf")
     # psd=y: the names below belong to different organisations.
     value = f"v=DMARC1; p=none; psd=y; rua=mailto:{settings.dmarc_address}"
     yield _ours(f"_dmarc.{zone}", "TXT", value, "dmarc")
@@ -56,7 +56,7 @@ def _host_records(platform: PlatformFacts, settings: ControlSettings) -> Iterato
             yield _address(host, address, "helo")
     note = "Reports and answers to the platform's own mail come to it."
     yield _ours(host, "MX", f"10 {host}", "mx", required=False, note=note)
-    yield _ours(host, "TXT", spf_text(platform.active, settings), "spf")
+    yield _ours(host, "TXT", platform_spf(platform, settings), "spf")
 
 
 def _source_records(source: SourceRow) -> Iterator[RecordView]:

@@ -11,6 +11,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from gateway.control.errors import Invalid
 from gateway.control.records import ShardRecord
+from gateway.control.shards.spf import clean_terms
 from gateway.system.secrets import Sealer
 
 Kind = Literal["mx", "smtp", "smtps", "capture", "local"]
@@ -20,6 +21,7 @@ _HOST = re.compile(
 )
 _PORTS = {"smtp": 25, "smtps": 465}
 _EXAMPLES = "Use mx, smtp://host:25, smtp://host?tls=required, smtps://user:password@host, capture: or local:"
+_TERMS = "after spf= stand up to five of include:, a:, mx:, ip4: and ip6:, between commas"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,8 @@ class Credentials:
 class Route:
     """A route without credentials. `host` and `port` are a smarthost's, `folder` a capture's ("": the usual).
 
-    `tls_required`: no mail without TLS and a valid certificate.
+    `tls_required`: no mail without TLS and a valid certificate. `spf`: what SPF records are to name for a
+    smarthost; empty: its own address.
     """
 
     kind: Kind
@@ -46,6 +49,7 @@ class Route:
     port: int = 0
     tls_required: bool = False
     folder: str = ""
+    spf: tuple[str, ...] = ()
 
     @property
     def url(self) -> str:
@@ -55,8 +59,9 @@ class Route:
         if self.kind in ("capture", "local"):
             return f"{self.kind}:{self.folder}"
         host = f"[{self.host}]" if ":" in self.host else self.host
-        query = "?tls=required" if self.kind == "smtp" and self.tls_required else ""
-        return f"{self.kind}://{host}:{self.port}{query}"
+        query = ["tls=required"] if self.kind == "smtp" and self.tls_required else []
+        query += [f"spf={','.join(self.spf)}"] if self.spf else []
+        return f"{self.kind}://{host}:{self.port}{'?' if query else ''}{'&'.join(query)}"
 
 
 def parse_route(text: str) -> tuple[Route, Credentials | None]:
@@ -101,12 +106,25 @@ def _smarthost(kind: Literal["smtp", "smtps"], text: str) -> tuple[Route, Creden
     if port == 0:
         raise _refused("port 0 is none")
     if parts.path or parts.fragment or not text.isprintable() or " " in text:
-        raise _refused("nothing but host, port and ?tls= may follow")
-    if parts.query not in ("", "tls=required", "tls=opportunistic"):
-        raise _refused("after the ? only tls=required or tls=opportunistic may stand")
-    required = kind == "smtps" or parts.query == "tls=required"
-    route = Route(kind, host=_host(parts), port=port or _PORTS[kind], tls_required=required)
+        raise _refused("nothing but host, port, ?tls= and ?spf= may follow")
+    tls, spf = _query(parts.query)
+    required = kind == "smtps" or tls == "required"
+    route = Route(kind, host=_host(parts), port=port or _PORTS[kind], tls_required=required, spf=spf)
     return route, _credentials(parts, route)
+
+
+def _query(text: str) -> tuple[str, tuple[str, ...]]:
+    """What follows the ?: the word for TLS, and the terms for SPF."""
+    pairs = [part.partition("=")[::2] for part in text.split("&")] if text else []
+    given = dict(pairs)
+    if len(given) < len(pairs) or not set(given) <= {"tls", "spf"}:
+        raise _refused("after the ? only tls= and spf= may stand, each once, with & between them")
+    if given.get("tls", "required") not in ("required", "opportunistic"):
+        raise _refused("after tls= only required or opportunistic may stand")
+    try:
+        return given.get("tls", ""), clean_terms(given["spf"]) if "spf" in given else ()
+    except ValueError:
+        raise _refused(_TERMS) from None
 
 
 def _host(parts: SplitResult) -> str:

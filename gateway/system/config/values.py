@@ -305,7 +305,8 @@ def route() -> Kind:
     def read(value: Any, _: Path) -> str:
         advice = 'write "mx", "smtp://host:port", "smtps://host:port", "capture:" or "capture:/folder"'
         word = _a_text(value, advice).strip()
-        form = r"mx|(?:smtps?://[^\s/?#]+/?(?:\?tls=required)?)|capture:(?:/[^\0]*)?|local:\S*"
+        after = r"(?:tls=required|spf=[^\s?#&]+)"
+        form = rf"mx|(?:smtps?://[^\s/?#]+/?(?:\?{after}(?:&{after})?)?)|capture:(?:/[^\0]*)?|local:\S*"
         if not re.fullmatch(form, word):
             raise Mistake(f"this is no route; {advice}")
         return word

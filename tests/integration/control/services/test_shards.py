@@ -117,6 +117,29 @@ def test_a_shard_that_signs_has_one_key_that_waits_for_its_record(services: Cont
     assert (record.required, record.publisher) == (False, "customer")
 
 
+def test_the_spf_of_a_shard_names_the_smarthost_that_its_mail_leaves_through(
+    services: ControlServices,
+) -> None:
+    services.sources.create(OPERATOR, helo="one.gatepost.test", ipv4="192.0.2.1")
+    shard = services.shards.create(OPERATOR, "s1.acme.test", tenant="acme")
+
+    def spf() -> tuple[str, str | None]:
+        records = services.domains.records(OPERATOR, "acme.test")
+        [found] = [one for one in records if one.purpose == "spf"]
+        return found.value, found.note
+
+    assert spf() == ("v=spf1 ip4:192.0.2.1 -all", None)
+    services.shards.route(OPERATOR, shard.id, "smtp://relay.test:587")
+    text, note = spf()
+    assert (text, "leaves through relay.test" in (note or "")) == ("v=spf1 a:relay.test -all", True)
+    services.shards.route(
+        OPERATOR, shard.id, "smtps://u:p@relay.test?spf=include:spf.relay.test,ip6:2001:db8::/32"
+    )
+    assert spf() == ("v=spf1 include:spf.relay.test ip6:2001:db8::/32 -all", None)
+    services.shards.route(OPERATOR, shard.id, "mx")
+    assert spf()[0] == "v=spf1 ip4:192.0.2.1 -all"
+
+
 def test_updating(services: ControlServices) -> None:
     services.shards.create(OPERATOR, "s1.acme.test", tenant="acme")
     changed = services.shards.update(OPERATOR, "s1.acme.test", weight=7, streams=["b", "a", "b"])

@@ -24,6 +24,7 @@ from gateway.control.doctor.records import record_checks
 from gateway.control.doctor.running import run_checks
 from gateway.control.doctor.values import Check, Finding, report_of
 from gateway.control.domains.publishing.values import RecordKey, Values
+from gateway.control.shards.route import parse_route
 
 Answers = dict[tuple[str, str], Values | None]
 
@@ -195,7 +196,10 @@ def test_a_blocked_port_25_prints_the_command_for_a_smarthost() -> None:
     peer = Peer(["mx1.peer.test"])
     finding = of_network("outbound", peer)
     assert finding.level == "red"
-    assert "gatepost shard route s1.acme.test smtp://USER:PASSWORD@SMARTHOST:587" in (finding.fix or "")
+    command, url = (finding.fix or "").split("`")[1].rsplit(" ", 1)
+    assert command == "gatepost shard route s1.acme.test"
+    route, credentials = parse_route(url.strip("'").replace("SPF-NAME-OF-ITS-PROVIDER", "spf.peer.test"))
+    assert (route.host, route.spf, credentials is None) == ("smarthost", ("include:spf.peer.test",), False)
     assert ("mx1.peer.test", 25) in peer.asked
 
 

@@ -94,6 +94,11 @@ GOOD = [
     (values.blob_store(), "s3://bucket/prefix", "s3://bucket/prefix"),
     (values.route(), "mx", "mx"),
     (values.route(), "smtp://u:p@h:587?tls=required", "smtp://u:p@h:587?tls=required"),
+    (
+        values.route(),
+        "smtps://h?spf=include:s.test&tls=required",
+        "smtps://h?spf=include:s.test&tls=required",
+    ),
     (values.route(), "capture:/tmp/x y", "capture:/tmp/x y"),
     (values.recipient(), "@Example.org", "example.org"),
     (values.recipient(), "Me@Example.org", "me@example.org"),
