@@ -35,22 +35,29 @@ def trials_ending(session: Session, seconds: float, before: float) -> tuple[Tria
             TenantRow.created_at <= before - seconds,
         )
     )
-    found = (Trial(row.id, _since(session, row) + seconds) for row in session.scalars(statement).all())
+    rows = session.scalars(statement).all()
+    found = (Trial(row.id, _since(session, row, seconds) + seconds) for row in rows)
     return tuple(sorted((one for one in found if one.ends_at <= before), key=lambda one: one.ends_at))
 
 
-def _since(session: Session, row: TenantRow) -> float:
-    """When the tenant came to the plan: with its making, unless the audit has a change of plan."""
+def _since(session: Session, row: TenantRow, seconds: float) -> float:
+    """When the tenant's trial of `seconds` began: with its making, unless the audit has a later beginning.
+
+    That is a change of plan, or that it was resumed when its trial was over: who does that gives another one.
+    """
+    begun: tuple[str, ...] = ("tenant.update", "tenant.resume")
     statement = (
-        sa.select(AuditEntryRow.at, AuditPayloadRow.before, AuditPayloadRow.after)
-        .join(AuditPayloadRow, AuditPayloadRow.number == AuditEntryRow.number)
-        .where(AuditEntryRow.resource_id == row.id, AuditEntryRow.operation == "tenant.update")
-        .order_by(AuditEntryRow.number.desc())
+        sa.select(AuditEntryRow.at, AuditEntryRow.operation, AuditPayloadRow.before, AuditPayloadRow.after)
+        .outerjoin(AuditPayloadRow, AuditPayloadRow.number == AuditEntryRow.number)
+        .where(AuditEntryRow.resource_id == row.id, AuditEntryRow.operation.in_(begun))
+        .order_by(AuditEntryRow.number)
     )
-    for at, before, after in session.execute(statement):
-        if _plan(before) != _plan(after):
-            return float(at)
-    return row.created_at
+    since = row.created_at
+    for at, operation, before, after in session.execute(statement):
+        resumed = operation == "tenant.resume" and at >= since + seconds
+        if resumed or _plan(before) != _plan(after):
+            since = float(at)
+    return since
 
 
 def _plan(payload: str | None) -> str | None:

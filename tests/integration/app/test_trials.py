@@ -68,6 +68,25 @@ def test_another_plan_ends_the_trial_and_the_plan_trial_begins_one(
     assert (status(installation, "trying"), status(installation, "paying")) == ("active", "suspended")
 
 
+def test_who_is_resumed_after_the_trial_gets_another_one(installation: Installation, ground: Ground) -> None:
+    installation.clock.advance(30.1 * DAY)
+    assert end_trials(ground) == 1
+    installation.services.tenants.resume(OPERATOR, "trying")
+    assert end_trials(ground) == 0
+    installation.clock.advance(29.9 * DAY)
+    assert (end_trials(ground), status(installation, "trying")) == (0, "active")
+    installation.clock.advance(0.2 * DAY)
+    assert (end_trials(ground), status(installation, "trying")) == (1, "suspended")
+
+
+def test_a_resumption_does_not_lengthen_a_trial_that_runs(installation: Installation, ground: Ground) -> None:
+    installation.clock.advance(20 * DAY)
+    installation.services.tenants.suspend(OPERATOR, "trying", reason="odd mail")
+    installation.services.tenants.resume(OPERATOR, "trying")
+    installation.clock.advance(10.1 * DAY)
+    assert end_trials(ground) == 1
+
+
 def test_trials_without_end(installation: Installation, ground: Ground) -> None:
     installation.clock.advance(1_000 * DAY)
     assert end_trials(replace(ground, config=replace(ground.config, trial_days=0))) == 0
