@@ -25,6 +25,28 @@ class Kind(StrEnum):
     WEBHOOK_DISABLED = "webhook-disabled"
 
 
+class Family(StrEnum):
+    """Kinds that share what may be told in a day: many of one family silence none of another."""
+
+    CAPACITY = "capacity"
+    SENDING = "sending"
+    OTHER = "other"
+
+
+FAMILIES: Mapping[Kind, Family] = MappingProxyType(
+    {
+        Kind.QUOTA: Family.CAPACITY,
+        Kind.STORAGE: Family.CAPACITY,
+        Kind.RECORD_LOST: Family.SENDING,
+        Kind.VERIFICATION_FAILED: Family.SENDING,
+        Kind.KEY_WAITING: Family.SENDING,
+        Kind.SHARD_PAUSED: Family.SENDING,
+        Kind.TRIAL_ENDING: Family.OTHER,
+        Kind.WEBHOOK_DISABLED: Family.OTHER,
+    }
+)
+"""The family of every kind."""
+
 COMMON = frozenset({"tenant", "plan", "next_plan", "upgrade_url", "upgrade", "hostname", "time"})
 _USED = frozenset({"percent", "used", "limit", "whose"})
 

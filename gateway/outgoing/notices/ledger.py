@@ -7,12 +7,12 @@ from collections.abc import Iterable
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from gateway.outgoing.notices.kinds import Draft
+from gateway.outgoing.notices.kinds import FAMILIES, Draft
 from gateway.outgoing.notices.tables import notice
 
 QUIET_SECONDS = 86_400.0
 MOST_A_DAY = 20
-"""Notices to one tenant within a day, whatever happens to it."""
+"""Notices of one family to one tenant within a day, whatever happens to it."""
 
 _KEPT_SECONDS = 30 * 86_400.0
 _columns = notice.c
@@ -25,14 +25,14 @@ _NOTE = sa.text(
 
 
 def untold(connection: Connection, drafts: Iterable[Draft], now: float) -> list[Draft]:
-    """Those that are not told already, each once, and no more for a tenant than a day allows."""
+    """Those that are not told already, each once, and no more of a family than a tenant gets in a day."""
     found: dict[tuple[str, str, str], Draft] = {}
     told: dict[str, set[tuple[str, str]]] = {}
     for draft in drafts:
         if draft.tenant_id not in told:
             told[draft.tenant_id] = _told(connection, draft.tenant_id, now)
         known, mark = told[draft.tenant_id], (draft.kind.value, draft.subject)
-        if mark not in known and len(known) < MOST_A_DAY:
+        if mark not in known and _has_room(known, draft):
             known.add(mark)
             found[draft.tenant_id, *mark] = draft
     return list(found.values())
@@ -40,7 +40,7 @@ def untold(connection: Connection, drafts: Iterable[Draft], now: float) -> list[
 
 def note(connection: Connection, draft: Draft, now: float) -> bool:
     """Note that a notice goes out, in the transaction that queues it; False if it must not."""
-    if len(_told(connection, draft.tenant_id, now)) >= MOST_A_DAY:
+    if not _has_room(_told(connection, draft.tenant_id, now), draft):
         return False
     values = {
         "tenant_id": draft.tenant_id,
@@ -50,6 +50,11 @@ def note(connection: Connection, draft: Draft, now: float) -> bool:
         "quiet_since": now - QUIET_SECONDS,
     }
     return connection.execute(_NOTE, values).rowcount == 1
+
+
+def _has_room(told: set[tuple[str, str]], draft: Draft) -> bool:
+    family = {kind.value for kind, one in FAMILIES.items() if one is FAMILIES[draft.kind]}
+    return sum(kind in family for kind, _ in told) < MOST_A_DAY
 
 
 def _told(connection: Connection, tenant_id: str, now: float) -> set[tuple[str, str]]:

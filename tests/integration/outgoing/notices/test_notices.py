@@ -23,7 +23,7 @@ from gateway.control.keys.sealing import open_key
 from gateway.control.services import ControlServices
 from gateway.outgoing.follower import Follower, Overtaken
 from gateway.outgoing.intake.platform import CannotReport, PlatformMail
-from gateway.outgoing.notices.kinds import trial_ending
+from gateway.outgoing.notices.kinds import FAMILIES, Draft, Kind, trial_ending
 from gateway.outgoing.notices.ledger import MOST_A_DAY
 from gateway.outgoing.notices.tables import notice
 from gateway.outgoing.notices.templates import Templates
@@ -184,6 +184,22 @@ def test_a_tenant_is_not_written_to_without_end(world: World) -> None:
             world.step()
     world.step()
     assert len(world.mail()) == MOST_A_DAY
+
+
+def test_full_accounts_do_not_silence_what_is_told_of_domains_and_trials(world: World) -> None:
+    for number in range(MOST_A_DAY + 1):
+        world.reach(subject=f"account/{number}")
+    world.step()
+    assert len(world.mail()) == MOST_A_DAY
+    now = world.clock.now()
+    lost = [Draft(Kind.RECORD_LOST, world.acme, f"domain/{number}", now) for number in range(MOST_A_DAY + 1)]
+    assert world.work.tell(lost) == MOST_A_DAY
+    assert world.work.tell([Draft(Kind.VERIFICATION_FAILED, world.acme, "domain/0", now)]) == 0
+    assert world.work.tell([trial_ending(world.acme, now, now + 86_400)]) == 1
+
+
+def test_every_kind_has_a_family() -> None:
+    assert set(FAMILIES) == set(Kind)
 
 
 def test_who_wants_none_gets_none(world: World) -> None:
