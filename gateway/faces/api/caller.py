@@ -20,6 +20,7 @@ from gateway.faces.api.errors import PreconditionFailed, TooManyRequests, Unauth
 from gateway.faces.api.etags import etag, matches
 from gateway.faces.api.listing import METADATA_PREFIX
 from gateway.faces.api.operation import Facts, facts_of
+from gateway.faces.api.rates import counted_as
 
 if TYPE_CHECKING:
     from gateway.control.services import ControlServices
@@ -89,7 +90,7 @@ async def _actor(request: Request, parts: ApiParts) -> Actor:
         # One answer for all reasons: a thief learns nothing from it.
         _take(request, parts, f"address {address}")
         raise Unauthenticated("The API key is not valid here.")
-    _take(request, parts, known.id)
+    _take(request, parts, counted_as(known.tenant_id, known.id))
     parts.note_use(known, address)
     return Actor(
         kind="api",

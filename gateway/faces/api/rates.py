@@ -28,6 +28,11 @@ class Allowance:
         }
 
 
+def counted_as(tenant_id: str | None, key_id: str) -> str:
+    """Whose requests and streams those of a key are: a tenant makes keys freely, so all of them are one."""
+    return key_id if tenant_id is None else f"tenant/{tenant_id}"
+
+
 class Rates:
     """Buckets of `burst` requests, refilled at `per_second`. Safe between threads."""
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
+from gateway.faces.api.rates import Rates
+from gateway.system.clock import ManualClock
 from tests.support.api import ApiWorld
 from tests.support.control import OPERATOR
 
@@ -181,3 +185,29 @@ async def test_who_catches_up_through_a_long_history_of_others_does_not_wait_on_
     page = await asyncio.to_thread(api.done, "GET", "/v1/events?wait=30&types=tenant.created", key=key)
     assert [event["subject"] for event in page["items"]] == [f"tenant/{acme.id}"]
     assert waits == []
+
+
+def test_all_keys_of_a_tenant_share_its_readers(api: ApiWorld) -> None:
+    acme = api.services.tenants.create(OPERATOR, "Acme")
+    api.services.tenants.create(OPERATOR, "Other")
+    with ExitStack() as stack:
+        for _ in range(10):
+            stack.enter_context(api.parts.streams.joined(f"tenant/{acme.id}"))
+        waiting = "/v1/events?start=now&wait=0.01"
+        for _ in range(2):
+            assert api.refused("GET", waiting, key=api.key(tenant="Acme")) == (429, "too-many-streams")
+            assert api.refused("GET", "/v1/events/stream", key=api.key(tenant="Acme"))[0] == 429
+        for key in (api.key(tenant="Other"), None):
+            assert api.done("GET", waiting, key=key)["items"] == []
+
+
+def test_all_keys_of_a_tenant_share_its_rate(api: ApiWorld) -> None:
+    for name in ("Acme", "Other"):
+        api.services.tenants.create(OPERATOR, name)
+    keys = [api.key(tenant="Acme") for _ in range(3)]
+    slow = ApiWorld(replace(api.parts, rates=Rates(ManualClock(), 0.001, 2)), api.installation)
+    for key in keys[:2]:
+        slow.done("GET", "/v1/tenants", key=key)
+    assert slow.refused("GET", "/v1/tenants", key=keys[2])[0] == 429
+    slow.done("GET", "/v1/tenants", key=api.key(tenant="Other"))
+    slow.done("GET", "/v1/tenants")

@@ -21,6 +21,7 @@ from gateway.faces.api.cursors import LONGEST_CURSOR
 from gateway.faces.api.listing import CursorQuery
 from gateway.faces.api.models import seconds
 from gateway.faces.api.operation import operation
+from gateway.faces.api.rates import counted_as
 from gateway.faces.api.streams import EventStream
 from gateway.system.database import DatabaseAway
 
@@ -80,6 +81,11 @@ class Reader:
     since: float | None
     start: Start
 
+    @property
+    def waits_as(self) -> str:
+        """Whose reader it is, where the readers of each are limited."""
+        return counted_as(self.call.actor.tenant_id, self.call.actor.id)
+
     async def read(self, cursor: str | None, limit: int) -> FeedPage:
         """The next events. Raises Invalid, DatabaseAway."""
         return await run_in_threadpool(self._read, cursor, limit)
@@ -129,7 +135,7 @@ async def list_events(
     streams = reader.call.parts.streams
     if not wait:
         return _page(reader, await reader.read(cursor, limit))
-    with streams.joined(reader.call.actor.id):
+    with streams.joined(reader.waits_as):
         return _page(reader, await _awaited(request, reader, cursor, limit, wait))
 
 
@@ -140,7 +146,7 @@ async def stream_events(
     last_event_id: Annotated[str | None, Header(max_length=LONGEST_CURSOR)] = None,
 ) -> EventStream:
     """Events as they happen, as server-sent events; `Last-Event-ID` goes on where a reader was."""
-    place = reader.call.parts.streams.joined(reader.call.actor.id)
+    place = reader.call.parts.streams.joined(reader.waits_as)
     place.__enter__()
     try:
         # What is wrong with the question is told before the stream begins.
