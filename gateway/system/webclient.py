@@ -55,7 +55,14 @@ _CLOSED_V6 = tuple(
 
 
 class WebError(Exception):
-    """No answer could be had; the text says why, for the one who chose the address."""
+    """No answer could be had; the text says why, for the one who chose the address.
+
+    `seen` is for the operator's log alone: how names resolve here is not for strangers to know.
+    """
+
+    def __init__(self, text: str, seen: str | None = None) -> None:
+        super().__init__(text)
+        self.seen = seen
 
 
 class TargetRefused(WebError):
@@ -214,9 +221,8 @@ class WebClient:
             addresses = await self._found(host)
         if not self._allow_private:
             for address in addresses:
-                reason = refusal_of(address)
-                if reason is not None:
-                    raise TargetRefused(f"{host} leads to {address}, which {reason}")
+                if refusal_of(address) is not None:
+                    raise TargetRefused(f"{host} leads to an address that is not public", seen=address)
         return addresses
 
     async def _found(self, host: str) -> list[str]:

@@ -132,6 +132,10 @@ class Sender:
             status = await self._send(webhook, delivery)
         except WebError as trouble:
             error = str(trouble)
+            if trouble.seen is not None:
+                self._log.warning(
+                    "webhook_refused", webhook_id=webhook.id, reason=error, address=trouble.seen
+                )
         except SecretError as trouble:
             error = "the secret of the webhook cannot be opened"
             self._log.error("webhook_secret_closed", webhook_id=webhook.id, reason=str(trouble))

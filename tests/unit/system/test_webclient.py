@@ -138,8 +138,10 @@ async def test_the_address_that_was_checked_is_the_one_connected_to() -> None:
     assert line.sent.startswith(b"POST /in HTTP/1.1\r\nHost: hooks.example.com\r\nX-A: b\r\n")
     assert line.sent.endswith(b"Content-Length: 4\r\nConnection: close\r\n\r\nbody")
     # The name answers differently now: it is looked up again, and refused before anything is opened.
-    with pytest.raises(TargetRefused, match=r"leads to 127\.0\.0\.1"):
+    with pytest.raises(TargetRefused) as refused:
         await client.post(TARGET, {}, b"")
+    assert str(refused.value) == "hooks.example.com leads to an address that is not public"
+    assert refused.value.seen == "127.0.0.1"
     assert len(line.opened) == 1
 
 
