@@ -7,7 +7,14 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from gateway.app.desk import OpenedDesk, audit_trail, delivery_service, event_feed, usage_service
+from gateway.app.desk import (
+    OpenedDesk,
+    audit_erasure,
+    audit_trail,
+    delivery_service,
+    event_feed,
+    usage_service,
+)
 from gateway.app.doctoring import doctor_of
 from gateway.app.explain import explain
 from gateway.app.publishing import publishing_service
@@ -50,12 +57,13 @@ def api_parts(desk: OpenedDesk, note_use: NoteUse, send: Send) -> ApiParts:
         publishing=publishing_service(ground, desk.services),
         deliveries=delivery_service(ground, desk.services),
         audit=audit_trail(ground),
+        erasure=audit_erasure(ground, desk.services),
         usage=usage_service(ground, desk.services),
         feed=feed,
         source_uri=f"https://{ground.config.hostname}",
         streams=Streams(feed),
         is_welcome=desk.services.api_keys.is_welcome,
-        doctor=lambda actor: doctor_of(desk).examine(actor),
+        doctor=lambda actor, everything: doctor_of(desk).examine(actor, everything=everything),
         public_url=public_url(ground.config),
         cursors=CursorSeal(ground.installation.durable_key("cursor")),
         simulate=lambda *arguments, **options: simulate_policy(desk, *arguments, **options),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 from contextlib import ExitStack
-from typing import Any
 
 from gateway.app.parts import Ground, opened
 from gateway.app.watching import own_sight
+from gateway.control.audit.erasure import AuditErasure
 from gateway.control.audit.trail import AuditTrail
 from gateway.control.domains.watch.sight import DomainSight
 from gateway.control.events.audited import AuditedEvents
@@ -24,8 +24,6 @@ from gateway.outgoing.queue.outbox import location_sources
 from gateway.outgoing.usage import UsageService
 from gateway.outgoing.webhooks.service import DeliveryService
 from gateway.system.config import Config
-from gateway.system.database import schema_state, upgrade
-from gateway.system.database.engine import Database
 
 SYSTEM = Actor(kind="system", id="gatepost")
 
@@ -82,6 +80,7 @@ def control_services(
         dmarc_reports=config.publishing.dmarc_reports or "",
         tls_reports=config.publishing.tls_reports or "",
         addresses=_addresses(config),
+        claims=config.domains.claims,
     )
     return ControlServices.open(
         ground.control,
@@ -136,14 +135,8 @@ def audit_trail(ground: Ground) -> AuditTrail:
     return AuditTrail(ground.control, ground.locations, ground.installation.durable_key("audit"))
 
 
-def upgrade_all(config: Config) -> list[dict[str, Any]]:
-    """Bring every database of an installation up to date; before and after of each."""
-    rows = []
-    urls = {"control": config.control.url, **{name: at.url for name, at in config.locations.items()}}
-    for name, url in urls.items():
-        which: Any = "control" if name == "control" else "location"
-        with Database.open(url, purpose=name) as database:
-            before = schema_state(database, which).version
-            after = upgrade(database, which).version
-        rows.append({"database": name, "before": before, "after": after})
-    return rows
+def audit_erasure(ground: Ground, services: ControlServices) -> AuditErasure:
+    """What erases payloads of the audit, in all databases."""
+    trail = audit_trail(ground)
+    chain = LocationAudit(ground.ids, ground.installation.durable_key("audit"))
+    return AuditErasure(trail, services.writes, trail.locations, chain)

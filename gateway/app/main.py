@@ -40,7 +40,7 @@ def _open(config: Config) -> Opened:
 
 
 def _upgrade(config: Config) -> list[dict[str, Any]]:
-    from gateway.app.desk import upgrade_all
+    from gateway.app.upgrading import upgrade_all
     from gateway.system.log import configure
 
     configure(level="warning", process="cli")

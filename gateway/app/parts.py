@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from gateway.app.upgrading import seal_heads, upgraded
 from gateway.control.installation.service import Installation, check_before_upgrade
 from gateway.outgoing.shards import Organisations, ReturnPaths
 from gateway.system.blobs import BlobStore, open_blobs
 from gateway.system.clock import Clock, SystemClock
 from gateway.system.config import Config
-from gateway.system.database import Database, refuse_newer, upgrade
+from gateway.system.database import Database, refuse_newer
 from gateway.system.ids import IdSource
 from gateway.system.secrets import MasterKey
 
@@ -66,10 +67,9 @@ def opened(config: Config, *, migrate: bool = False) -> Iterator[Ground]:
         for name, location in config.locations.items():
             locations[name] = stack.enter_context(Database.open(location.url, purpose=name))
             refuse_newer(locations[name], "location")
-        upgrade(control, "control", mode)
-        for database in locations.values():
-            upgrade(database, "location", mode)
+        unsealed = upgraded({control: "control", **dict.fromkeys(locations.values(), "location")}, mode)
         installation = Installation.open(control, master_key, clock)
+        seal_heads(unsealed, installation)
         yield Ground(config, clock, IdSource(clock), control, locations, master_key, installation)
 
 

@@ -16,6 +16,7 @@ class ControlSettings:
     `trial_selectors`: how many keys wait under the trial zone for trial domains; 0: each makes its own.
     `addresses`: those at which others reach the host, where the configuration names them.
     `record_ttl`: seconds, of what is published.
+    `claims`: how many custom domains a tenant may have that are not active yet.
     `dmarc_reports`, `tls_reports`: where reports go, "" for dmarc@ and tls-reports@ the host name.
     """
 
@@ -33,6 +34,7 @@ class ControlSettings:
     tls_reports: str = ""
     record_ttl: float = 300.0
     addresses: tuple[str, ...] = ()
+    claims: int = 100
 
     @property
     def dmarc_address(self) -> str:

@@ -23,6 +23,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from gateway.control.audit.head import Head
 from gateway.control.audit.model import AuditEntryRow, AuditPayloadRow
 from gateway.control.base import Base
 from gateway.control.errors import Conflict
@@ -193,7 +194,11 @@ class ControlWrites:
         """Write the audit: all entries, then all payloads, for one change may have thousands."""
         if not change._entries:
             return
-        rows = [self._entry(change, head, entry) for entry in change._entries]
+        end, rows = head.audit_head, []
+        for note in change._entries:
+            rows.append(self._entry(change, end, note))
+            end = Head(rows[-1].number, rows[-1].chain_hash)
+        head.audit_head = head.audit_head.moved(self._audit_key, end.number, end.hash)
         columns = [column.key for column in sa.inspect(AuditEntryRow).columns]
         change.session.execute(
             sa.insert(AuditEntryRow), [{name: getattr(row, name) for name in columns} for row in rows]
@@ -206,10 +211,9 @@ class ControlWrites:
             ],
         )
 
-    def _entry(self, change: ControlChange, head: HeadRow, entry: AuditNote) -> AuditEntryRow:
-        head.audit_number += 1
+    def _entry(self, change: ControlChange, end: Head, entry: AuditNote) -> AuditEntryRow:
         row = AuditEntryRow(
-            number=head.audit_number,
+            number=end.number + 1,
             id=self.ids.uuid(),
             at=change.now,
             actor_kind=change.actor.kind,
@@ -220,11 +224,10 @@ class ControlWrites:
             resource_id=entry.resource_id,
             tenant_id=entry.tenant_id,
             request_id=change.actor.request_id,
-            previous_hash=head.audit_hash,
+            previous_hash=end.hash,
             payload_hash=payload_hash(entry.before, entry.after),
         )
         row.chain_hash = chain_hash(self._audit_key, row)
-        head.audit_hash = row.chain_hash
         return row
 
     def _after_commit(self, revision: int) -> None:

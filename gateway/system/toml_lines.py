@@ -30,12 +30,16 @@ _SYNTAX_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A mistake in a file: `line` counts from 1 (0: the file as a whole), `key` is dotted ("" for none)."""
+    """A mistake in a file: `line` counts from 1 (0: the file as a whole), `key` is dotted ("" for none).
+
+    `message` tells people all of it; `allowed` is what may stand there ("" where that is not the question).
+    """
 
     file: str
     line: int
     key: str
     message: str
+    allowed: str = ""
 
     def __str__(self) -> str:
         """`file:line: key: message`, as compilers write it."""
@@ -68,9 +72,9 @@ class TomlDocument:
             path = path[:-1]
         return 1
 
-    def problem(self, path: Path, message: str) -> Problem:
+    def problem(self, path: Path, message: str, allowed: str = "") -> Problem:
         """What is wrong with the value (or the lack of one) at `path`."""
-        return Problem(self.file, self.line_of(path), dotted(path), message)
+        return Problem(self.file, self.line_of(path), dotted(path), message, allowed)
 
 
 def dotted(path: Path) -> str:

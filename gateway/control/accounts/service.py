@@ -67,7 +67,7 @@ class AccountService:
             place = place_for(change.session, actor, owner, domain, named, assigned_as)
             row = _row(change, mailbox, domain, place, "auto" if named is None else "explicit")
             row.smtp, row.imap, row.display_name, row.metadata_ = smtp, imap, name, pairs
-            set_client_id(change.session, row, client_id, AccountRow.tenant_id == owner.id)
+            set_client_id(change.session, row, client_id)
             refuse_taken(change.session, mailbox)
             change.add(row, address_row(change, row, domain, mailbox, primary=True))
             for other in others:
@@ -106,7 +106,7 @@ class AccountService:
             row.imap = row.imap if imap is None else imap
             if display_name is not None:
                 row.display_name = _display_name(display_name)
-            set_client_id(change.session, row, client_id, AccountRow.tenant_id == row.tenant_id)
+            set_client_id(change.session, row, client_id)
             if metadata is not None:
                 row.metadata_ = clean_metadata(metadata, row.metadata_)
             return _audited(change, "account.update", before, row)

@@ -11,10 +11,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from gateway.control.audit.head import CONTROL
 from gateway.control.audit.model import AuditEntryRow, AuditPayloadRow
-
-CONTROL = "control"
-"""What the control database is called beside the locations."""
 
 _PAGE = 500
 
@@ -26,7 +24,7 @@ OpenView = Callable[[], AbstractContextManager[Session]]
 class AuditView:
     """An entry; `name` is its operation. `before`, `after`: None where there is nothing, or it was erased.
 
-    `database`: whose chain it is in, "control" or a location's name.
+    `database`: whose chain it is in, "control" or a location's name. `is_erased`: its payload is gone.
     """
 
     id: str
@@ -46,6 +44,7 @@ class AuditView:
     after: Any
     chain_hash: str
     database: str = CONTROL
+    is_erased: bool = False
 
     @property
     def by(self) -> str:
@@ -144,6 +143,7 @@ def view_of(entry: AuditEntryRow, payload: AuditPayloadRow | None, database: str
         after=_parsed(payload.after if payload is not None else None),
         chain_hash=entry.chain_hash,
         database=database,
+        is_erased=payload is None,
     )
 
 

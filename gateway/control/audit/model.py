@@ -1,6 +1,7 @@
 """The tables of the audit: entries that form a chain, and their payloads apart.
 
-A payload may be erased by law; its hash stays in the entry, and the chain stays whole.
+A payload may be erased by law; its hash stays in the entry, and another entry says who erased it: see
+gateway.control.audit.erasure.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gateway.control.audit.chain import AuditVerdict, Head, follow
+from gateway.control.audit.chain import AuditVerdict, follow
 from gateway.control.audit.entries import AuditQuery, AuditView, both, newest, oldest_first, view_of
 from gateway.control.audit.model import AuditEntryRow
 from gateway.control.installation.model import HeadRow
@@ -67,7 +67,7 @@ class AuditService:
         """Follow the chain from its beginning to its head; the first thing that is wrong is named."""
         with self._writes.view() as session:
             head = session.get_one(HeadRow, 1)
-            return follow(session, self._audit_key, Head(head.audit_number, head.audit_hash))
+            return follow(session, self._audit_key, head.audit_head)
 
 
 def reference_condition(reference: str) -> Condition:

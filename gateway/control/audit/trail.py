@@ -5,25 +5,26 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from heapq import merge
 from typing import TypeVar
 
-import sqlalchemy as sa
 import structlog
 from sqlalchemy.orm import Session
 
-from gateway.control.audit.chain import AuditVerdict, Head, follow
+from gateway.control.audit.adoption import HEADS
+from gateway.control.audit.chain import AuditVerdict, follow
 from gateway.control.audit.entries import (
-    CONTROL,
     AuditQuery,
     AuditView,
     Condition,
     newest,
     oldest_first,
 )
+from gateway.control.audit.head import CONTROL, Head, head_seal, parse_head
 from gateway.control.audit.model import AuditEntryRow
 from gateway.control.audit.service import reference_condition
 from gateway.control.errors import Invalid, Unavailable
@@ -37,9 +38,6 @@ from gateway.system.database import Database, DatabaseAway
 
 T = TypeVar("T")
 
-_CONTROL_HEAD = sa.text("SELECT audit_number AS number, audit_hash AS hash FROM control_head")
-_LOCATION_HEAD = sa.text("SELECT number, hash FROM audit_head")
-
 
 class AuditTrail:
     """Reads every chain of an installation. Methods raise Unavailable if a database is away."""
@@ -52,6 +50,11 @@ class AuditTrail:
         for name, database in locations.items():
             self._databases[f"location:{name}" if name == CONTROL else name] = database
         self._log = structlog.get_logger("gateway.control.audit")
+
+    @property
+    def locations(self) -> dict[str, Database]:
+        """The locations' databases, by the names that entries have."""
+        return {name: database for name, database in self._databases.items() if name != CONTROL}
 
     def list(
         self,
@@ -106,21 +109,28 @@ class AuditTrail:
         ]
         return merge(*chains, key=lambda one: one.at)
 
-    def verify(self) -> tuple[AuditVerdict, ...]:
-        """Follow every chain to its head; each verdict names its database and what is wrong first."""
-        return tuple(self._read(name, partial(self._follow, name)) for name in self._databases)
+    def verify(self, logged: Iterable[str] = ()) -> tuple[AuditVerdict, ...]:
+        """Follow every chain to its head; each verdict names its database and what is wrong first.
+
+        `logged`: heads that were kept elsewhere, as `parse_head` reads them. Raises Invalid, NotFound (the
+        database).
+        """
+        heads: dict[str, list[Head]] = defaultdict(list)
+        for database, head in map(parse_head, logged):
+            heads[self._chosen(database)[0]].append(head)
+        return tuple(self._read(name, partial(self._follow, name, heads[name])) for name in self._databases)
 
     def heads(self) -> dict[str, Head]:
         """Where each chain ends now."""
-        return {name: self._read(name, partial(_head, name)) for name in self._databases}
+        return {name: self._read(name, partial(_head, self._audit_key, name)) for name in self._databases}
 
     def log_heads(self) -> None:
         """Write every chain's head to the log: a copy elsewhere that a forger would have to change too."""
         for name, head in self.heads().items():
             self._log.info("audit_head", database=name, number=head.number, hash=head.hash)
 
-    def _follow(self, name: str, session: Session) -> AuditVerdict:
-        return follow(session, self._audit_key, _head(name, session), name)
+    def _follow(self, name: str, logged: Sequence[Head], session: Session) -> AuditVerdict:
+        return follow(session, self._audit_key, _head(self._audit_key, name, session), name, logged)
 
     def _chosen(self, database: str | None) -> tuple[str, ...]:
         if database is None:
@@ -154,9 +164,12 @@ def _one(conditions: list[Condition], name: str, session: Session) -> AuditView 
     return next(iter(newest(session, conditions, 1, name)), None)
 
 
-def _head(name: str, session: Session) -> Head:
-    row = session.execute(_CONTROL_HEAD if name == CONTROL else _LOCATION_HEAD).one_or_none()
-    return Head(row.number, row.hash) if row is not None else Head(0, "")
+def _head(key: bytes, name: str, session: Session) -> Head:
+    row = session.execute(HEADS["control" if name == CONTROL else "location"]).one_or_none()
+    if row is not None:
+        return Head(row.number, row.hash, row.seal)
+    # A location without any entry has no head yet.
+    return Head(0, "", head_seal(key, 0, ""))
 
 
 def _write_cursor(places: Mapping[str, int]) -> str:

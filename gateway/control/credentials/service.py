@@ -96,7 +96,7 @@ class CredentialService:
             )
             row = self._add(change, account, terms, secret)
             row.metadata_ = pairs
-            set_client_id(change.session, row, client_id, CredentialRow.tenant_id == row.tenant_id)
+            set_client_id(change.session, row, client_id)
             _note(change, "app-password.create", row, before=None, after=_audited(row))
             change.result = _repeated(change.session, row)
             return credential_record(row), secret.text
@@ -132,7 +132,7 @@ class CredentialService:
             row = _credential(change.session, actor, ref)
             before = _audited(row)
             row.label = row.label if label is None else clean_label(label)
-            set_client_id(change.session, row, client_id, CredentialRow.tenant_id == row.tenant_id)
+            set_client_id(change.session, row, client_id)
             if metadata is not None:
                 row.metadata_ = clean_metadata(metadata, row.metadata_)
             change.session.flush()

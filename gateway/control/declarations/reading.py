@@ -43,8 +43,18 @@ _AT_TOP: Mapping[str, tuple[Kind, Table]] = {
 def read_declarations(files: Files) -> Declarations:
     """Read files given as (path, text).
 
-    Files in a folder "policies" or "plans" are policy documents, all other .toml files declare things. Raises
-    InvalidDeclarations with all mistakes of all files.
+    Raises InvalidDeclarations with all mistakes of all files.
+    """
+    found = gather_declarations(files)
+    if found.problems:
+        raise InvalidDeclarations(found.problems)
+    return found
+
+
+def gather_declarations(files: Files) -> Declarations:
+    """What can be read of files, with all their mistakes.
+
+    Files in a folder "policies" or "plans" are policy documents, all other .toml files declare things.
     """
     problems: list[Problem] = []
     things: list[Declared] = []
@@ -54,18 +64,22 @@ def read_declarations(files: Files) -> Declarations:
             documents.append((path, text))
         else:
             things.extend(_read_file(path, text, problems))
-    if documents:
-        try:
-            read_documents(documents)
-        except DocumentErrors as error:
-            problems.extend(error.problems)
+    wrong = _mistakes(documents)
+    problems.extend(wrong)
     if not things and not documents and not problems:
         problems.append(Problem("", 0, "", "no file declares anything"))
     problems.extend(_repeated(things))
-    if problems:
-        raise InvalidDeclarations(problems)
     things.sort(key=lambda thing: KINDS.index(thing.kind))
-    return Declarations(tuple(things), tuple(documents))
+    return Declarations(tuple(things), tuple(documents), tuple(problems), bool(wrong))
+
+
+def _mistakes(documents: list[tuple[str, str]]) -> tuple[Problem, ...]:
+    try:
+        if documents:
+            read_documents(documents)
+    except DocumentErrors as error:
+        return error.problems
+    return ()
 
 
 def _read_file(path: str, text: str, problems: list[Problem]) -> Iterator[Declared]:

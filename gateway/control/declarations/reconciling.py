@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from gateway.control.declarations.handlers import Handler, Sources, Tenants, Trials, Workspaces
-from gateway.control.declarations.schema import DOMAIN, LIST, SHARD, SOURCE, TENANT, WORKSPACE, Table
+from gateway.control.declarations.judging import Judge
+from gateway.control.declarations.schema import TABLES
 from gateway.control.declarations.sending import Domains, Lists, Shards, normal_items
 from gateway.control.declarations.values import (
     KINDS,
@@ -33,17 +32,6 @@ from gateway.system.toml_lines import Problem
 
 if TYPE_CHECKING:
     from gateway.control.services import ControlServices
-
-_NAMELESS = Table({})
-_TABLES: dict[Kind, Table] = {
-    "source": SOURCE,
-    "tenant": TENANT,
-    "trial": _NAMELESS,
-    "list": LIST,
-    "workspace": WORKSPACE,
-    "domain": DOMAIN,
-    "shard": SHARD,
-}
 
 
 def handlers(services: ControlServices, session: Session, actor: Actor) -> dict[Kind, Handler]:
@@ -68,17 +56,23 @@ class Reconciler:
         self._session = change.session
         self._actor = actor
         self._handlers = handlers(services, change.session, actor)
+        self._judge = Judge(change.session, services.settings.locations)
         self._failed: set[str] = set()
         self.changes: list[PlannedChange] = []
         self.problems: list[Problem] = []
 
     def run(self, declared: Declarations, *, prune: bool) -> None:
-        """Make all as declared. With `prune`, what the files do not name of what they speak of goes."""
-        self._documents(declared.documents)
+        """Make all as declared. With `prune`, what the files do not name of what they speak of goes.
+
+        Of things with mistakes as much is made as can be: what needs them is to be judged too.
+        """
+        self.problems.extend(declared.problems)
+        self._judge.promise(declared.documents)
+        if not declared.wrong_documents:
+            self._documents(declared.documents)
         for thing in declared.things:
             if thing.tenant is None or name_key(thing.tenant) not in self._failed:
-                with self._judged(thing):
-                    self._make(thing)
+                self._make_what_can_be(thing)
         if prune:
             self._prune(declared)
 
@@ -93,21 +87,33 @@ class Reconciler:
             return
         self.changes.extend(_of_document(one) for one in found if one.change != "unchanged")
 
-    @contextmanager
-    def _judged(self, thing: Declared) -> Iterator[None]:
-        """What services refuse becomes a problem of the thing, and the others are still looked at."""
+    def _make_what_can_be(self, thing: Declared) -> None:
+        """Make a thing; where a service refuses one of its keys, tell it and go on without that key."""
+        while (key := self._refused_key(thing)) is not None:
+            if key not in thing.fields:
+                if thing.kind == "tenant":
+                    self._failed.add(name_key(thing.name))
+                return
+            thing = thing.without(key)
+
+    def _refused_key(self, thing: Declared) -> str | None:
+        """Make a thing; the key that was refused ("": none of them), which is told, or None: it was made."""
         try:
             with self._session.begin_nested():
-                yield
+                self._make(thing)
         except ServiceError as error:
-            self._refused(thing, f"{error.detail} {error.fix}".strip())
+            key = self._judge.key(thing, error)
+            if not self._judge.is_promised(thing, key):
+                self._tell(self._judge.problem(thing, key, error))
+            return key
         except IntegrityError:
-            self._refused(thing, "it contradicts what is stored")
+            self._tell(thing.problem("", "it contradicts what is stored"))
+            return ""
+        return None
 
-    def _refused(self, thing: Declared, message: str) -> None:
-        self.problems.append(thing.problem("", message))
-        if thing.kind == "tenant":
-            self._failed.add(name_key(thing.name))
+    def _tell(self, problem: Problem) -> None:
+        if problem not in self.problems:
+            self.problems.append(problem)
 
     def _make(self, thing: Declared) -> None:
         handler = self._handlers[thing.kind]
@@ -120,11 +126,11 @@ class Reconciler:
             return
         state = handler.state(row)
         differing = {name: value for name, value in fields.items() if state.get(name) != value}
-        fixed = [name for name in differing if _TABLES[thing.kind].keys[name].fixed]
-        for name in fixed:
+        for name in [one for one in differing if TABLES[thing.kind].keys[one].fixed]:
+            del differing[name]
             was = shown_value(state.get(name))
-            self.problems.append(thing.problem(name, f"it is {was}, and never changes once it is there"))
-        if differing and not fixed:
+            self._tell(thing.problem(name, f"it is {was}, and never changes once it is there", was or ""))
+        if differing:
             handler.update(row, differing)
             self._note(thing, "update", state, differing)
 
@@ -148,7 +154,7 @@ class Reconciler:
             named.setdefault((thing.kind, thing.tenant), set()).add(name_key(thing.name))
         for kind, tenant in sorted(named, key=lambda one: -KINDS.index(one[0])):
             delete = getattr(self._handlers[kind], "delete", None)
-            if delete is None:
+            if delete is None or (tenant is not None and name_key(tenant) in self._failed):
                 continue
             for row in self._handlers[kind].rows(self._tenant(tenant)):
                 name = self._handlers[kind].name(row)

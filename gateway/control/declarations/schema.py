@@ -5,9 +5,10 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
-from gateway.control.declarations.values import Value
+from gateway.control.declarations.values import Kind, Value
 from gateway.control.domains.model import MODES
 from gateway.control.domains.names import parse_name
 from gateway.control.errors import ServiceError
@@ -127,7 +128,7 @@ def _address(version: int) -> Reader:
 _LISTED = "a list of texts"
 _ENVIRONMENT = Key(_one_of(ENVIRONMENTS), " or ".join(f'"{one}"' for one in ENVIRONMENTS), fixed=True)
 _COMMON = {
-    "client_id": Key(_text, "a text of yours, unique among its kind"),
+    "client_id": Key(_text, "a text of yours, unique among its owner's things of the kind"),
     "metadata": Key(_pairs, 'up to 50 pairs of texts: { crm = "4711" }'),
 }
 
@@ -202,5 +203,16 @@ LIST = Table(
         "description": Key(_text, "a text"),
         "items": Key(lambda raw: tuple(_texts(raw)), _LISTED),
         **_COMMON,
+    }
+)
+TABLES: Mapping[Kind, Table] = MappingProxyType(
+    {
+        "source": SOURCE,
+        "tenant": TENANT,
+        "trial": Table({}),
+        "list": LIST,
+        "workspace": WORKSPACE,
+        "domain": DOMAIN,
+        "shard": SHARD,
     }
 )

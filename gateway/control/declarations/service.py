@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from gateway.control.declarations.exporting import exported
-from gateway.control.declarations.reading import read_declarations
+from gateway.control.declarations.reading import gather_declarations
 from gateway.control.declarations.reconciling import Reconciler, handlers
 from gateway.control.declarations.values import Declarations, InvalidDeclarations, Plan
 from gateway.control.errors import Forbidden
@@ -38,12 +38,12 @@ class DeclarationService:
         names, of the same owner. Raises InvalidDeclarations, Forbidden.
         """
         _operator_only(actor)
-        return self._rehearse(actor, read_declarations(files), prune)[0]
+        return self._rehearse(actor, gather_declarations(files), prune)[0]
 
     def apply(self, actor: Actor, files: Sequence[tuple[str, str]], *, prune: bool = False) -> Plan:
         """Make it so, in one transaction; gives what was changed. Raises InvalidDeclarations, Forbidden."""
         _operator_only(actor)
-        declared = read_declarations(files)
+        declared = gather_declarations(files)
         _, kinds = self._rehearse(actor, declared, prune)
         ready = ReadyKeys(
             self._make(kinds), lambda algorithm, bits: self._services.keys.make(algorithm, bits)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from gateway.control.errors import Invalid
@@ -32,9 +32,13 @@ class Declared:
     document: TomlDocument = field(repr=False, compare=False)
     path: Path = field(compare=False)
 
-    def problem(self, key: str, message: str) -> Problem:
+    def problem(self, key: str, message: str, allowed: str = "") -> Problem:
         """A mistake in one of its keys ("": in it as a whole)."""
-        return self.document.problem((*self.path, key) if key else self.path, message)
+        return self.document.problem((*self.path, key) if key else self.path, message, allowed)
+
+    def without(self, key: str) -> Declared:
+        """The same, as if the file did not say this key."""
+        return replace(self, fields={name: value for name, value in self.fields.items() if name != key})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,10 @@ class Declarations:
     things: tuple[Declared, ...]
     documents: tuple[tuple[str, str], ...]
     """Policies and plans, as paths and texts."""
+    problems: tuple[Problem, ...] = ()
+    """What is wrong with the files; what could be read of them is there nevertheless."""
+    wrong_documents: bool = False
+    """Whether some of it is wrong with the documents: none of them can be applied then."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -18,6 +19,8 @@ from gateway.control.tenants.model import TenantRow
 
 MOST_KEYS = 500
 """Keys that are looked up in one run; of more, those that have signed longest."""
+MOST_POLICIES = 20
+"""Domains whose announced MTA-STS policies are fetched in one run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key that signs: where its record stands and what it says."""
+    """A key that signs or waits to: where its record stands and what it says."""
 
     name: str
     value: str
@@ -40,9 +43,11 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The installation. `keys`: at most MOST_KEYS of `key_count`. `direct`: shards that send to MX hosts.
+    """The installation. `keys`: those that sign, at most MOST_KEYS of `key_count`, unless all were asked for.
 
-    `receiving`: names of domains that receive. `pool`: DKIM keys waiting for trial domains, and all of them.
+    `direct`: shards that send to MX hosts. `receiving`: names of domains that receive, of `receiving_count`.
+    `pool`: DKIM keys waiting for trial domains, and how many there are with those that are handed out;
+    `waiting`: those that wait.
     """
 
     sources: tuple[Source, ...]
@@ -50,28 +55,38 @@ class Facts:
     key_count: int
     direct: tuple[str, ...]
     receiving: tuple[str, ...]
+    receiving_count: int
     pool: tuple[int, int]
+    waiting: tuple[Key, ...] = ()
 
 
-def read_facts(session: Session, settings: ControlSettings) -> Facts:
-    """Everything that checks need."""
+def read_facts(session: Session, settings: ControlSettings, *, everything: bool = False) -> Facts:
+    """What checks need; `everything`: without a bound on keys and domains."""
     signing = _signing()
-    count = session.scalar(sa.select(sa.func.count()).select_from(signing.subquery())) or 0
-    keys = session.scalars(signing.order_by(KeyRow.activated_at, KeyRow.id).limit(MOST_KEYS))
+    keys = signing.order_by(KeyRow.activated_at, KeyRow.id).limit(None if everything else MOST_KEYS)
     receiving = sa.select(DomainRow.name).where(
         DomainRow.mode == "send-receive", DomainRow.state.in_(HELD), DomainRow.purge_at.is_(None)
     )
     direct = sa.select(ShardRow.name).where(ShardRow.route == "mx", ShardRow.state == "active")
-    zone = settings.trial_zone
-    waiting = session.scalar(sa.select(sa.func.count()).select_from(waiting_keys(zone).subquery())) or 0
+    policies = receiving.order_by(DomainRow.name).limit(None if everything else MOST_POLICIES)
+    waiting = waiting_keys(settings.trial_zone)
+    size = pool_size(session, settings.trial_zone) if settings.trial_selectors else 0
     return Facts(
         sources=tuple(_sources(session)),
-        keys=tuple(map(_key, keys)),
-        key_count=count,
+        keys=tuple(map(_key, session.scalars(keys))),
+        key_count=_count(session, signing),
         direct=tuple(session.scalars(direct.order_by(ShardRow.name).limit(10))),
-        receiving=tuple(session.scalars(receiving.order_by(DomainRow.name).limit(20))),
-        pool=(waiting, pool_size(session, zone)) if settings.trial_selectors else (0, 0),
+        receiving=tuple(session.scalars(policies)),
+        receiving_count=_count(session, receiving),
+        pool=(_count(session, waiting) if size else 0, size),
+        waiting=tuple(map(_key, session.scalars(waiting.order_by(KeyRow.id).limit(MOST_KEYS))))
+        if size
+        else (),
     )
+
+
+def _count(session: Session, rows: sa.Select[Any]) -> int:
+    return session.scalar(sa.select(sa.func.count()).select_from(rows.subquery())) or 0
 
 
 def _signing() -> sa.Select[KeyRow]:

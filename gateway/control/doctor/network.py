@@ -57,6 +57,8 @@ def network_checks(
     yield Check("certificate", network.hostname, partial(_certificate, network, now))
     for domain in facts.receiving:
         yield Check("mta-sts", domain, partial(_policy, domain, probe, dns))
+    if facts.receiving_count > len(facts.receiving):
+        yield Check("mta-sts", "domains that receive", partial(_not_all, facts))
 
 
 def _port(purpose: str, host: str, port: int, probe: Probe) -> Finding:
@@ -144,6 +146,12 @@ def _policy(domain: str, probe: Probe, dns: Dns) -> Finding:
     if "version: STSv1" not in text:
         return Finding("mta-sts", domain, "red", "What is served there is no policy.", fix)
     return Finding("mta-sts", domain, "green", "The policy can be fetched.")
+
+
+def _not_all(facts: Facts) -> Finding:
+    detail = f"Only {len(facts.receiving)} of {facts.receiving_count} domains were looked at."
+    fix = "`gatepost doctor --all` looks at all of them."
+    return Finding("mta-sts", "domains that receive", "amber", detail, fix)
 
 
 def _why(error: OSError) -> str:

@@ -21,7 +21,7 @@ def record_checks(facts: Facts, hostname: str, dns: Dns) -> Iterator[Check]:
     yield Check("dmarc", hostname, partial(_dmarc, hostname, dns))
     yield Check("dkim", "keys that sign", partial(_keys, facts, dns))
     if facts.pool[1]:
-        yield Check("trial-keys", "pool", partial(_pool, *facts.pool))
+        yield Check("trial-keys", "pool", partial(_pool, facts, dns))
 
 
 def _spf(hostname: str, sources: Sequence[Source], dns: Dns) -> Finding:
@@ -78,10 +78,13 @@ def _keys(facts: Facts, dns: Dns) -> Iterator[Finding]:
     if silent:
         detail = f"DNS gave no answer about {silent} of {len(asked)} keys."
         yield Finding("dkim", "keys that sign", "amber", detail, "Run `gatepost doctor` again.")
-    if not wrong and not silent:
+    if facts.key_count > len(asked):
+        detail = f"Only {len(asked)} of {facts.key_count} keys were looked at."
+        yield Finding(
+            "dkim", "keys that sign", "amber", detail, "`gatepost doctor --all` looks at all of them."
+        )
+    elif not wrong and not silent:
         detail = f"All {len(asked)} keys are published as they sign."
-        if facts.key_count > len(asked):
-            detail = f"{len(asked)} of {facts.key_count} keys were looked at: published as they sign."
         yield Finding("dkim", "keys that sign", "green", detail)
 
 
@@ -89,10 +92,12 @@ _FIX = "`gatepost domain verify DOMAIN` says what is wrong with it; `gatepost do
 
 
 def _key(key: Key, found: Sequence[str]) -> Iterator[Finding]:
-    wanted = _tags(key.value)
-    if any(_tags(text).get("p") == wanted.get("p") for text in found):
+    right = _is_shown(key, found)
+    if right and len(found) == 1:
         return
-    if not found:
+    if right:
+        detail = f"{len(found)} TXT records stand where one key of {key.domain} should: any may be taken."
+    elif not found:
         detail = f"A key of {key.domain} signs whose record is not there: no signature can be verified."
     else:
         detail = f"The record is not that of the key of {key.domain} that signs: signatures fail."
@@ -101,17 +106,34 @@ def _key(key: Key, found: Sequence[str]) -> Iterator[Finding]:
     )
 
 
+def _is_shown(key: Key, found: Sequence[str]) -> bool:
+    wanted = _tags(key.value).get("p")
+    return any(_tags(text).get("p") == wanted for text in found)
+
+
 def _tags(text: str) -> dict[str, str]:
     """The tags of a key's record, without white space (RFC 6376 §3.2)."""
     pairs = (part.partition("=") for part in text.split(";"))
     return {name.strip().lower(): "".join(value.split()) for name, _, value in pairs}
 
 
-def _pool(waiting: int, total: int) -> Finding:
-    detail = f"{waiting} of {total} keys wait for new trial domains."
-    fix = "Raise [trial] selectors, then publish what `gatepost platform records` lists anew."
+def _pool(facts: Facts, dns: Dns) -> Finding:
+    waiting, total = facts.pool
+    raise_it = "Raise [trial] selectors, then publish what `gatepost platform records` lists anew."
     if waiting == 0:
-        return Finding("trial-keys", "pool", "red", "No key is left: no trial domain can be made.", fix)
+        return Finding("trial-keys", "pool", "red", "No key is left: no trial domain can be made.", raise_it)
+    asked = {key: RecordKey(key.name, "TXT") for key in facts.waiting}
+    answers = dns.many(list(asked.values()))
+    absent = [key for key, name in asked.items() if not _is_shown(key, answers.get(name, (key.value,)) or ())]
+    if absent:
+        detail = f"{len(absent)} of the {waiting} keys that wait are not in DNS, the first {absent[0].name}."
+        fix = "Publish what `gatepost platform records` lists: mail signed with them could not be verified."
+        return Finding("trial-keys", "pool", "red" if len(absent) == waiting else "amber", detail, fix)
+    silent = sum(name not in answers for name in asked.values())
+    if silent:
+        detail = f"DNS gave no answer about {silent} of the {waiting} keys that wait."
+        return Finding("trial-keys", "pool", "amber", detail, "Run `gatepost doctor` again.")
+    detail = f"{waiting} of {total} keys wait for new trial domains."
     if waiting * 10 < total:
-        return Finding("trial-keys", "pool", "amber", detail, fix)
+        return Finding("trial-keys", "pool", "amber", detail, raise_it)
     return Finding("trial-keys", "pool", "green", detail)

@@ -17,6 +17,9 @@ from gateway.control.records import Actor
 from gateway.control.settings import ControlSettings
 from gateway.control.transaction import ControlWrites
 
+_PATIENCE = 10
+"""How many times as long all checks may take where everything is looked at."""
+
 
 class Doctor:
     """Looks at everything, from outside in. `look` and `probe` are all that it asks the network by."""
@@ -43,21 +46,25 @@ class Doctor:
         self._blocklists = blocklists
         self._seconds = seconds
 
-    def examine(self, actor: Actor) -> Report:
-        """Everything that was found; it takes seconds. Raises Forbidden, DatabaseAway."""
+    def examine(self, actor: Actor, *, everything: bool = False) -> Report:
+        """What was found; it takes seconds. Raises Forbidden, DatabaseAway.
+
+        `everything`: all keys and domains are looked at, however many there are, which may take minutes.
+        """
         if not actor.is_operator:
             raise Forbidden(
                 "operator-only",
                 "The installation is its operator's to look at.",
                 "Ask the platform's operator.",
             )
-        findings = run_checks(list(self._checks()), self._seconds)
+        seconds = self._seconds * _PATIENCE if everything else self._seconds
+        findings = run_checks(list(self._checks(everything)), seconds)
         return report_of(findings, self._writes.clock.now())
 
-    def _checks(self) -> Iterator[Check]:
+    def _checks(self, everything: bool) -> Iterator[Check]:
         hostname, dns, now = self._settings.hostname, self._dns, self._writes.clock.now
         with self._writes.view() as session:
-            facts = read_facts(session, self._settings)
+            facts = read_facts(session, self._settings, everything=everything)
         yield from network_checks(self._network, facts, self._probe, dns, now)
         yield from address_checks(facts.sources, hostname, self._blocklists, dns)
         yield from record_checks(facts, hostname, dns)

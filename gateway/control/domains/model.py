@@ -26,7 +26,7 @@ class DomainRow(Base):
         sa.UniqueConstraint("id", "tenant_id"),
         sa.UniqueConstraint("id", "tenant_id", "environment"),
         sa.UniqueConstraint("tenant_id", "name"),
-        sa.UniqueConstraint("client_id"),
+        sa.UniqueConstraint("tenant_id", "client_id"),
         one_of("environment", ENVIRONMENTS),
         one_of("kind", KINDS),
         one_of("state", STATES),

@@ -6,11 +6,10 @@ import base64
 from collections.abc import Mapping
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
 
 from gateway.control.accounts.promotion import Promotion, WaitingAddress, promote_addresses, waiting_for
 from gateway.control.clientids import set_client_id
-from gateway.control.domains.delegation import refuse_below_others
+from gateway.control.domains.claims import refuse_claim
 from gateway.control.domains.dnsrecords import in_fixed_set, records_of
 from gateway.control.domains.find import find_domain, holder
 from gateway.control.domains.listing import LISTING
@@ -72,7 +71,7 @@ class DomainService:
         """Claim a custom domain for a tenant, and make its first DKIM key; pending until it is proved.
 
         Raises Invalid (with the reason: its form, a public suffix), Conflict (the tenant has it already, it
-        lies under another tenant's), NotFound (the tenant).
+        lies under another tenant's, too many claims wait), NotFound (the tenant).
         """
         ascii_name = self._custom_name(name)
         known = environment_for(actor, environment)
@@ -80,7 +79,7 @@ class DomainService:
         pairs, material = clean_metadata(metadata), self._keys.make()
         with self._writes.change(actor) as change:
             owner = changeable_tenant(change.session, actor, tenant)
-            self._refuse_claimed(change.session, owner, ascii_name)
+            refuse_claim(change.session, owner, ascii_name, self._settings.claims)
             row = self.create(
                 change, owner, ascii_name, environment=known, kind="custom", material=material, mode=mode
             )
@@ -134,9 +133,11 @@ class DomainService:
             return domain_view(find_domain(session, actor, reference))
 
     def records(self, actor: Actor, reference: str) -> tuple[RecordView, ...]:
-        """What is to be published for a domain; nothing is looked up. Raises NotFound."""
-        with self._writes.view() as session:
-            return records_of(session, find_domain(session, actor, reference), self._settings)
+        """What is to be published for a domain, and what the last look found of it. Raises NotFound.
+
+        Nothing is looked up now.
+        """
+        return self._check(actor, reference, None).records
 
     def update(
         self,
@@ -331,18 +332,6 @@ class DomainService:
                     "platform-name", f"{name} belongs to the platform.", "Give a domain that the tenant owns."
                 )
         return name
-
-    def _refuse_claimed(self, session: Session, owner: TenantRow, name: str) -> None:
-        same = session.scalars(
-            sa.select(DomainRow).where(DomainRow.tenant_id == owner.id, DomainRow.name == name)
-        ).one_or_none()
-        if same is not None:
-            raise Conflict(
-                "domain-exists",
-                f"{owner.name} has {name} already, in the environment {same.environment}.",
-                "Environments share no domain: use a sub-domain for another one.",
-            )
-        refuse_below_others(session, owner.id, name)
 
 
 def _living(row: DomainRow) -> DomainRow:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
+from gateway.control.audit.head import Head
 from gateway.control.base import Base, Id, Time
 
 
@@ -18,6 +19,17 @@ class HeadRow(Base):
     revision: Mapped[int] = mapped_column(sa.BigInteger)
     audit_number: Mapped[int] = mapped_column(sa.BigInteger)
     audit_hash: Mapped[str]
+    audit_seal: Mapped[str | None]
+    """See gateway.control.audit.head; None: it was never sealed, or lost a true seal."""
+
+    @property
+    def audit_head(self) -> Head:
+        """The end of the audit's chain."""
+        return Head(self.audit_number, self.audit_hash, self.audit_seal)
+
+    @audit_head.setter
+    def audit_head(self, head: Head) -> None:
+        self.audit_number, self.audit_hash, self.audit_seal = head.number, head.hash, head.seal
 
 
 class ChangeRow(Base):

@@ -9,10 +9,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
+from gateway.control.audit.head import head_seal
 from gateway.control.installation.model import HeadRow, MasterKeyRow, SecretRow
 from gateway.system.clock import Clock
 from gateway.system.database import Database
 from gateway.system.secrets import KeyMark, MasterKey, SecretError, check_master_key, derive
+
+AUDIT = "audit"
+"""The purpose of the key that chains the audit and seals its heads."""
 
 _ROOT = "root"
 _PLACE = {"tenant": "", "table": "installation_secrets", "row": _ROOT, "column": "sealed"}
@@ -49,7 +53,7 @@ class Installation:
 
     def durable_key(self, purpose: str) -> bytes:
         """A 32-octet key for HMACs that must stay valid when the master key is rotated."""
-        return derive(self._root, f"durable/{purpose}")
+        return _durable(self._root, purpose)
 
 
 def check_before_upgrade(database: Database, master_key: MasterKey) -> None:
@@ -109,6 +113,11 @@ def _found(
     key_id = master_key.key_id
     session.add(SecretRow(name=_ROOT, sealed=sealed, created_at=now))
     session.add(MasterKeyRow(key_id=key_id, check_value=master_key.check_value(key_id), created_at=now))
-    session.add(HeadRow(id=1, revision=0, audit_number=0, audit_hash=""))
+    seal = head_seal(_durable(root, AUDIT), 0, "")
+    session.add(HeadRow(id=1, revision=0, audit_number=0, audit_hash="", audit_seal=seal))
     session.flush()
     return root
+
+
+def _durable(root: bytes, purpose: str) -> bytes:
+    return derive(root, f"durable/{purpose}")

@@ -179,7 +179,7 @@ class KeyService:
         with self._writes.change(actor) as change:
             row = find_key(change.session, actor, reference)
             before = key_view(row)
-            set_client_id(change.session, row, client_id, KeyRow.tenant_id == row.tenant_id)
+            set_client_id(change.session, row, client_id)
             if metadata is not None:
                 row.metadata_ = clean_metadata(metadata, row.metadata_)
             return _audited(change, "dkim-key.update", before, row)

@@ -18,7 +18,7 @@ class ListRow(Base):
     __table_args__ = (
         sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"]),
         sa.UniqueConstraint("owner", "name"),
-        sa.UniqueConstraint("client_id"),
+        sa.UniqueConstraint("owner", "client_id"),
         one_of("kind", KINDS),
         sa.CheckConstraint(
             "(owner = 'shared' AND tenant_id IS NULL) OR (owner = tenant_id AND tenant_id IS NOT NULL)",

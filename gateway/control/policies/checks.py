@@ -80,8 +80,9 @@ def _wrong_parents(tree: DocumentTree, after: PolicySet) -> Iterator[Problem]:
         if after.get(document.kind, document.extends) is None:
             known = [one.name for one in after.documents if one.kind == document.kind]
             hint = did_you_mean(document.extends, known)
-            message = f'there is no {document.kind} "{document.extends}"{hint}; known: {", ".join(known)}'
-            yield place.problem(("extends",), message)
+            names = ", ".join(known)
+            message = f'there is no {document.kind} "{document.extends}"{hint}; known: {names}'
+            yield place.problem(("extends",), message, names)
             continue
         try:
             after.chain(document.kind, document.name)
@@ -98,7 +99,7 @@ def _unknown_locations(tree: DocumentTree, locations: frozenset[str] | None) -> 
             hint = did_you_mean(location, locations)
             known = ", ".join(sorted(locations))
             message = f'the configuration has no location "{location}"{hint}; known: {known}'
-            yield tree.places[document.source].problem(("residency", "location"), message)
+            yield tree.places[document.source].problem(("residency", "location"), message, known)
 
 
 def _above_plans(

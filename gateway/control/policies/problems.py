@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from gateway.system.toml_lines import Path, Problem, TomlDocument, did_you_mean
 
+_ALLOWED = "; allowed: "
+
 
 @dataclass(slots=True)
 class ProblemList:
@@ -16,14 +18,14 @@ class ProblemList:
     found: list[Problem] = field(default_factory=list)
 
     def add(self, path: Path, message: str) -> None:
-        """Note a mistake at `path`."""
-        self.found.append(self.document.problem(path, message))
+        """Note a mistake at `path`; what is allowed there ends the message, after "; allowed: "."""
+        self.found.append(self.document.problem(path, message, message.partition(_ALLOWED)[2]))
 
     def unknown_key(self, path: Path, allowed: Iterable[str]) -> None:
         """Note a key that is not known where it stands."""
         known = sorted(allowed)
         hint = did_you_mean(str(path[-1]), known)
-        self.add(path, f"unknown key{hint}; allowed here: {', '.join(known)}")
+        self.add(path, f"unknown key{hint}{_ALLOWED}{', '.join(known)}")
 
 
 class DocumentErrors(ValueError):

@@ -15,7 +15,7 @@ class RaiseRow(Base):
     __table_args__ = (
         sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"]),
         sa.ForeignKeyConstraint(["account_id", "tenant_id"], ["accounts.id", "accounts.tenant_id"]),
-        sa.UniqueConstraint("client_id"),
+        sa.UniqueConstraint("tenant_id", "client_id"),
         sa.Index("ix_limit_raises_tenant_id", "tenant_id"),
         sa.Index("ix_limit_raises_until", "until"),
     )

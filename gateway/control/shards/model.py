@@ -24,7 +24,7 @@ class ShardRow(Base):
         sa.ForeignKeyConstraint(["source_id"], ["source_addresses.id"]),
         sa.UniqueConstraint("id", "tenant_id"),
         sa.UniqueConstraint("name"),
-        sa.UniqueConstraint("client_id"),
+        sa.UniqueConstraint("tenant_id", "client_id"),
         sa.Index("ix_shards_tenant_id_environment", "tenant_id", "environment"),
         sa.Index("ix_shards_domain_id", "domain_id"),
         sa.Index("ix_shards_source_id", "source_id"),

@@ -85,7 +85,7 @@ class WebhookService:
                 **checked,
             )
             _note_time(change, row)
-            _set_client_id(change.session, row, client_id)
+            set_client_id(change.session, row, client_id)
             change.add(row)
             secret = self._add_secret(change, row)
             return _shown_once(change, _recorded(change, "webhook.create", None, row)), secret
@@ -145,7 +145,7 @@ class WebhookService:
                 row.events = parse_filters(events)
             if workspace is not None:
                 row.workspace_id = workspace_id(change.session, actor, workspace, row.tenant_id)
-            _set_client_id(change.session, row, client_id)
+            set_client_id(change.session, row, client_id)
             if metadata is not None:
                 row.metadata_ = clean_metadata(metadata, row.metadata_)
             return _recorded(change, "webhook.update", before, row)
@@ -309,10 +309,6 @@ def _clean_description(text: str) -> str | None:
             f"Give at most {_LONGEST_DESCRIPTION} printable characters.",
         )
     return text or None
-
-
-def _set_client_id(session: Session, row: WebhookRow, client_id: str | None) -> None:
-    set_client_id(session, row, client_id, WebhookRow.tenant_id.is_not_distinct_from(row.tenant_id))
 
 
 def _note_time(change: ControlChange, row: WebhookRow) -> None:

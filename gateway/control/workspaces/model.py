@@ -19,7 +19,7 @@ class WorkspaceRow(Base):
         sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"]),
         sa.UniqueConstraint("id", "environment", "owner"),
         sa.UniqueConstraint("owner", "name_key"),
-        sa.UniqueConstraint("client_id"),
+        sa.UniqueConstraint("owner", "client_id"),
         sa.Index("ix_workspaces_tenant_id", "tenant_id"),
         sa.Index("ix_workspaces_name_key_id", "name_key", "id"),
         one_of("environment", ENVIRONMENTS),

@@ -257,10 +257,12 @@ def _failed(reply: Reply) -> CommandFailed:
     try:
         document = json.loads(reply.body)
         code, detail, fix = document["code"], document["detail"], document["fix"]
+        problems = document.get("problems", ())
     except (ValueError, KeyError, TypeError):
-        code, detail, fix = "bad-answer", f"The API answered {reply.status} without saying why.", ""
+        detail = f"The API answered {reply.status} without saying why."
+        code, fix, problems = "bad-answer", "", ()
     status = EXIT_USAGE if code in USAGE_CODES else EXIT_FAILED
-    return CommandFailed(code, detail, fix, status)
+    return CommandFailed(code, detail, fix, status, problems)
 
 
 def _target(path: str, query: Mapping[str, Any]) -> str:

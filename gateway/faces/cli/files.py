@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Container, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 from gateway.faces.cli.output import EXIT_USAGE, CommandFailed
+from gateway.system.toml_lines import Problem
 
 _SUFFIX = ".toml"
 
@@ -17,19 +19,21 @@ def read_documents(path: Path, code: str, below: Container[str] | None = None) -
     Raises CommandFailed (`code`) with all files that cannot be read.
     """
     files = sorted(_in_folder(path, below)) if path.is_dir() else [path]
-    found, problems = [], []
+    found: list[dict[str, str]] = []
+    problems: list[Problem] = []
     for file in files:
         try:
             found.append({"path": _name(file), "text": file.read_bytes().decode("utf-8")})
         except UnicodeDecodeError as error:
             line = error.object[: error.start].count(b"\n") + 1
-            problems.append(f"{file}:{line}: not UTF-8")
+            problems.append(Problem(str(file), line, "", "not UTF-8"))
         except OSError as error:
-            problems.append(f"{file}: cannot be read: {error.strerror or error}")
+            problems.append(Problem(str(file), 0, "", f"cannot be read: {error.strerror or error}"))
     if not files:
-        problems.append(f"{path}: no {_SUFFIX} file in this folder")
+        problems.append(Problem(str(path), 0, "", f"no {_SUFFIX} file in this folder"))
     if problems:
-        raise CommandFailed(code, "\n".join(problems), "Nothing was applied.", EXIT_USAGE)
+        detail = "\n".join(map(str, problems))
+        raise CommandFailed(code, detail, "Nothing was applied.", EXIT_USAGE, list(map(asdict, problems)))
     return found
 
 

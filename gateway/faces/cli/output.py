@@ -15,18 +15,31 @@ Row = Mapping[str, Any]
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
+EXIT_CHANGES = 2
+"""What a plan with `--exit-code` ends with if something would change; nothing else then ends with it."""
 USAGE_CODES = frozenset({"policy-invalid", "declarations-invalid"})
 """Refusals that are mistakes in what was handed in, as a wrong option is."""
 
 
 class CommandFailed(click.ClickException):
-    """An error a person can act on: what happened (`detail`) and what to do next (`fix`)."""
+    """An error a person can act on: what happened (`detail`) and what to do next (`fix`).
 
-    def __init__(self, code: str, detail: str, fix: str = "", exit_code: int = EXIT_FAILED) -> None:
+    `problems` are the mistakes of files, a row for each, for programs: `detail` has them for people.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        detail: str,
+        fix: str = "",
+        exit_code: int = EXIT_FAILED,
+        problems: Sequence[Row] = (),
+    ) -> None:
         super().__init__(detail)
         self.code = code
         self.detail = detail
         self.fix = fix
+        self.problems = tuple(problems)
         self.exit_code = exit_code  # type: ignore[misc]
         self.as_json = False
 
@@ -34,7 +47,9 @@ class CommandFailed(click.ClickException):
         """Print to stderr: JSON if the command was asked for JSON (`as_json`), sentences otherwise."""
         stream = file or sys.stderr
         if self.as_json:
-            print(json.dumps({"code": self.code, "detail": self.detail, "fix": self.fix}), file=stream)
+            document = {"code": self.code, "detail": self.detail, "fix": self.fix}
+            rows = {"problems": self.problems} if self.problems else {}
+            print(json.dumps({**document, **rows}), file=stream)
             return
         print(f"Error: {self.detail}", file=stream)
         if self.fix:

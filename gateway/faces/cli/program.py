@@ -10,9 +10,10 @@ import click
 
 from gateway import __version__
 from gateway.faces.cli.desk import Desk, Program
-from gateway.faces.cli.output import EXIT_USAGE, CommandFailed
+from gateway.faces.cli.output import EXIT_FAILED, EXIT_USAGE, CommandFailed
 
 _JSON = "gatepost.json"
+_TELLS_CHANGES = "gatepost.exit-code"
 
 ROOMS: dict[str, tuple[str, ...]] = {
     "access": ("api-key",),
@@ -58,9 +59,19 @@ class _Program(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         options = args[: args.index("--")] if "--" in args else args
         ctx.meta[_JSON] = "--json" in options
+        ctx.meta[_TELLS_CHANGES] = "--exit-code" in options
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return self._in_its_form(ctx)
+        except click.ClickException as error:
+            if ctx.meta[_TELLS_CHANGES]:
+                # Its 2 says that something would change: whatever is wrong must not look like that.
+                error.exit_code = EXIT_FAILED  # type: ignore[misc]
+            raise
+
+    def _in_its_form(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except click.UsageError as error:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from gateway.control.audit.head import Head, head_seal
 from gateway.control.audit.model import AuditEntryRow
 from gateway.control.transaction import canonical, chain_hash, payload_hash
 from gateway.outgoing.queue import tables
@@ -64,13 +66,17 @@ class LocationAudit:
         connection.execute(
             sa.insert(tables.audit_payloads).values(number=entry.number, before=old, after=new)
         )
-        connection.execute(sa.update(tables.audit_head).values(number=entry.number, hash=entry.chain_hash))
+        moved = head.moved(self._key, entry.number, entry.chain_hash)
+        connection.execute(sa.update(tables.audit_head).values(dataclasses.asdict(moved)))
 
-    def _lock(self, connection: Connection) -> Any:
+    def _lock(self, connection: Connection) -> Head:
         head = sa.select(tables.audit_head).with_for_update()
         row = connection.execute(head).first()
         if row is None:
-            insert = "INSERT INTO audit_head (id, number, hash) VALUES (1, 0, '') ON CONFLICT (id) DO NOTHING"
-            connection.execute(sa.text(insert))
+            insert = sa.text(
+                "INSERT INTO audit_head (id, number, hash, seal) VALUES (1, 0, '', :seal) "
+                "ON CONFLICT (id) DO NOTHING"
+            )
+            connection.execute(insert, {"seal": head_seal(self._key, 0, "")})
             row = connection.execute(head).one()
-        return row
+        return Head(row.number, row.hash, row.seal)

@@ -375,5 +375,7 @@ audit_head = sa.Table(
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("number", sa.BigInteger, nullable=False),
     _text("hash", null=False),
+    _text("seal"),
 )
-"""One row: where the chain ends. Locked last in a transaction that adds to it."""
+"""One row: where the chain ends, sealed as gateway.control.audit.head says. Locked last in a transaction
+that adds to it."""

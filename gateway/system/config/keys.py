@@ -116,6 +116,7 @@ SECTIONS: Mapping[str, tuple[Key, ...]] = {
     ),
     "domains": (
         Key("claim", values.duration(1.0, _YEAR), _watch.claim_seconds, "claim_seconds", True),
+        Key("claims", values.integer(1, 1_000_000), _watch.claims, needs_restart=True),
         Key("grace", values.duration(0.0, _YEAR), _watch.grace_seconds, "grace_seconds", True),
         Key("suspend_after", values.duration(0.0, _YEAR), _watch.suspend_seconds, "suspend_seconds", True),
         Key("release_after", values.duration(0.0, _YEAR), _watch.release_seconds, "release_seconds", True),

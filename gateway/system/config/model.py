@@ -143,13 +143,14 @@ class DkimConfig:
 class DomainsConfig:
     """The watch over custom domains.
 
-    `claim_seconds`: how long a claim without proof lasts. From the loss of a record it takes `grace_seconds`
-    until a domain is degraded, `suspend_seconds` until it sends no more, `release_seconds` until its name is
-    free. Looks at something new follow each other after `first_seconds`, then twice as long each time,
-    up to `longest_seconds`.
+    `claim_seconds`: how long a claim without proof lasts; `claims`: how many domains of a tenant may wait for
+    theirs. From the loss of a record it takes `grace_seconds` until a domain is degraded, `suspend_seconds`
+    until it sends no more, `release_seconds` until its name is free. Looks at something new follow each
+    other after `first_seconds`, then twice as long each time, up to `longest_seconds`.
     """
 
     claim_seconds: float = 14 * 86_400.0
+    claims: int = 100
     grace_seconds: float = 86_400.0
     suspend_seconds: float = 30 * 86_400.0
     release_seconds: float = 60 * 86_400.0

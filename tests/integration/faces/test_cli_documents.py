@@ -71,6 +71,45 @@ def test_plan_says_by_its_exit_code_whether_something_would_change(cli: Cli, fol
     assert (after.exit_code, after.stderr) == (0, "no changes\n")
 
 
+def test_with_its_exit_code_no_mistake_looks_like_a_change(cli: Cli, folder: Path) -> None:
+    policies = str(folder / "policies")
+    assert cli.run("policy", "plan", policies, "--exit-code").exit_code == 2
+    assert cli.run("policy", "apply", policies).exit_code == 0
+    assert cli.run("policy", "plan", "--exit-code", policies).exit_code == 0
+    assert cli.run("policy", "plan", policies).exit_code == 0
+    wrong = folder / "policies/wrong.toml"
+    for octets in (b"[limits.account]\nmessages_per_dya = 5\n", b"\n\xff"):
+        wrong.write_bytes(octets)
+        for words in (("plan", str(folder)), ("policy", "plan", policies)):
+            assert cli.run(*words, "--exit-code").exit_code == 1
+            assert cli.refused(*words, "--exit-code")[0] == 1
+            assert cli.run(*words).exit_code == 2
+    for words in (("plan", "/nowhere"), ("plan",), ("plan", policies, "--colour"), ("policy", "plan")):
+        assert cli.run(*words, "--exit-code").exit_code == 1, words
+        assert cli.refused(*words, "--exit-code") == (1, "usage")
+
+
+def test_mistakes_are_rows_for_programs(cli: Cli, folder: Path) -> None:
+    (folder / "acme.toml").write_text('[[tenants]]\nname = "Acme"\nplan = "nosuch"\nplam = 1\n')
+    (folder / "policies/wrong.toml").write_text("[limits.account]\nmessages_per_dya = 5\n")
+    result = cli.run("plan", str(folder), "--json")
+    document = json.loads(result.stderr)
+    assert set(document) == {"code", "detail", "fix", "problems"}
+    assert document["detail"].count("\n") == 2
+    assert [(Path(one["file"]).name, one["line"], one["key"]) for one in document["problems"]] == [
+        ("acme.toml", 3, "tenants[0].plan"),
+        ("acme.toml", 4, "tenants[0].plam"),
+        ("wrong.toml", 2, "limits.account.messages_per_dya"),
+    ]
+    first, _, last = document["problems"]
+    assert "There is no plan 'nosuch'" in first["message"]
+    assert {"free", "standard"} <= set(first["allowed"].split(", "))
+    assert "messages_per_day" in last["allowed"].split(", ")
+    (folder / "policies/wrong.toml").write_bytes(b"\n\xff")
+    [unreadable] = json.loads(cli.run("plan", str(folder), "--json").stderr)["problems"]
+    assert (unreadable["line"], unreadable["message"]) == (2, "not UTF-8")
+
+
 def test_what_is_exported_changes_nothing_when_it_is_applied(cli: Cli, folder: Path, tmp_path: Path) -> None:
     cli.json("apply", str(folder))
     out = tmp_path / "exported"

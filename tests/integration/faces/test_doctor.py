@@ -36,7 +36,10 @@ def records(api: ApiWorld) -> Iterator[Records]:
     # The time of these tests is not that of a real database server.
     clock = api.installation.clock
     api.app.state.parts = replace(
-        api.parts, doctor=lambda actor: doctor_of(desk, database_time=clock.now).examine(actor)
+        api.parts,
+        doctor=lambda actor, everything: doctor_of(desk, database_time=clock.now).examine(
+            actor, everything=everything
+        ),
     )
     yield server.records
     server.close()

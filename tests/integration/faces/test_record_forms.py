@@ -43,3 +43,30 @@ def test_the_text_for_an_email_has_every_record_of_the_customer(api: ApiWorld, c
     records = cli.json("domain", "records", "acme.test")
     for record in records:
         assert (f"   Name:  {record['name']}\n" in text) is (record["publisher"] == "customer")
+
+
+def test_the_table_says_what_is_needed_who_publishes_it_what_is_there_and_why_not(
+    api: ApiWorld, cli: Cli
+) -> None:
+    api.done("POST", "/v1/tenants", {"name": "Acme"})
+    api.done("POST", "/v1/domains", {"name": "acme.test", "tenant": "Acme", "mode": "send-receive"})
+    api.done("POST", "/v1/shards", {"name": "s1.acme.test", "tenant": "Acme"})
+    records = api.done("GET", "/v1/domains/acme.test/records")["items"]
+    assert {record["state"] for record in records} == {"unchecked"}
+    looked = api.done("POST", "/v1/domains/acme.test/verify")["records"]
+    records = cli.json("domain", "records", "acme.test")
+    assert records == looked
+    assert {record["state"] for record in records} == {"missing"}
+    text = cli.run("domain", "records", "acme.test").stdout
+    table, _, below = text.partition("\n\n")
+    for record in records:
+        need = "required" if record["required"] else "recommended"
+        line = next(
+            one
+            for one in table.splitlines()
+            if one.split()[:3] == [record["name"], record["type"], record["purpose"]]
+        )
+        assert line.split()[3:6] == [need, record["publisher"], "missing"]
+        for words in filter(None, (record["note"], record["hint"])):
+            assert f"{record['type']} {record['name']}\n  {' '.join(words.split())}\n" in below
+    assert {record["publisher"] for record in records} == {"customer", "platform"}

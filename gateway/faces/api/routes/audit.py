@@ -20,7 +20,7 @@ from gateway.control.errors import Forbidden
 from gateway.control.paging import LONGEST_PAGE, Page
 from gateway.faces.api.caller import Caller
 from gateway.faces.api.listing import CursorQuery
-from gateway.faces.api.models import seconds
+from gateway.faces.api.models import Why, seconds
 from gateway.faces.api.operation import operation
 from gateway.faces.rendering import plain
 
@@ -28,6 +28,10 @@ api = APIRouter(tags=["audit"])
 
 Word = Annotated[str | None, Query(max_length=1_000)]
 Moment = Annotated[datetime, Query(description="RFC 3339; without a zone it is UTC.")]
+Heads = Annotated[
+    list[Annotated[str, Query(max_length=1_000)]],
+    Query(max_length=100, description="A head from the log, [DATABASE=]NUMBER:HASH; may be repeated."),
+]
 _FORMATS = {
     "csv": ("text/csv; charset=utf-8", report_csv),
     "html": ("text/html; charset=utf-8", report_html),
@@ -63,7 +67,7 @@ def list_audit(
 
 
 @operation(api, "GET", "/audit/verify", cli="audit verify", shows=AuditVerdict, many=True)
-def verify_audit(call: Caller) -> tuple[AuditVerdict, ...]:
+def verify_audit(call: Caller, head: Heads = []) -> tuple[AuditVerdict, ...]:  # noqa: B006 - never changed
     """Follow the chain of every database: the first row that was changed, lost or moved is named."""
     if not call.actor.is_operator:
         raise Forbidden(
@@ -71,7 +75,7 @@ def verify_audit(call: Caller) -> tuple[AuditVerdict, ...]:
             "The chains hold every tenant's changes; only the operator follows them.",
             "Ask the platform's operator.",
         )
-    return call.parts.audit.verify()
+    return call.parts.audit.verify(head)
 
 
 @operation(api, "GET", "/audit/export", cli="audit export", media="application/x-ndjson")
@@ -89,6 +93,12 @@ def export_audit(call: Caller) -> StreamingResponse:
 def show_audit(call: Caller, entry: str, database: Word = None) -> AuditView:
     """One change, before and after: by its id, or by its number in a `database`."""
     return call.parts.audit.show(call.actor, entry, database)
+
+
+@operation(api, "DELETE", "/audit/{entry}/payload", cli="audit erase", shows=AuditView)
+def erase_audit(call: Caller, entry: str, database: Word = None, why: Why = None) -> AuditView:
+    """Erase before and after of one change, where the law wants them away; that is audited itself."""
+    return call.parts.erasure.erase(call.actor, entry, database=database, why=why or "")
 
 
 @operation(api, "GET", "/accounts/{account}/then", cli="audit as-of", shows=AccountThen)

@@ -12,6 +12,9 @@ api = APIRouter(tags=["operations"])
 
 
 @operation(api, "GET", "/doctor", cli="doctor", shows=Report)
-def examine(call: Caller) -> Report:
-    """Look at names, records, certificates, ports, clock, disk and queue; operators only, and slow."""
-    return call.parts.doctor(call.actor)
+def examine(call: Caller, everything: bool = False) -> Report:
+    """Look at names, records, certificates, ports, clock, disk and queue; operators only, and slow.
+
+    `everything`: at all keys and domains, however many there are; that may take minutes.
+    """
+    return call.parts.doctor(call.actor, everything)

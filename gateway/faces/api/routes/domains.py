@@ -104,7 +104,7 @@ def update_domain(call: Caller, domain: str, body: DomainUpdate) -> DomainView:
 
 @operation(api, "GET", "/domains/{domain}/records", cli="domain records", shows=RecordView, many=True)
 def list_records(call: Caller, domain: str) -> tuple[RecordView, ...]:
-    """The DNS records to publish; nothing is looked up."""
+    """The DNS records to publish, and what the last look found of each; nothing is looked up now."""
     return call.services.domains.records(call.actor, domain)
 
 

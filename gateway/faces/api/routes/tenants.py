@@ -102,7 +102,7 @@ def show_tenant(call: Caller, tenant: str) -> TenantView:
 
 @operation(api, "PATCH", "/tenants/{tenant}", cli="tenant update", shows=TenantView, current=_current)
 def update_tenant(call: Caller, tenant: str, body: TenantUpdate) -> TenantView:
-    """Change a tenant's plan, name, contacts, notices or metadata."""
+    """Change a tenant's contacts, notices or metadata; the operator also its plan, name and client_id."""
     return call.services.tenants.update(call.actor, tenant, **body.changes())
 
 

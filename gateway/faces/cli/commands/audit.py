@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from gateway.faces.cli.client import at
-from gateway.faces.cli.command import command
+from gateway.faces.cli.command import command, confirm, yes_option
 from gateway.faces.cli.desk import Desk
 from gateway.faces.cli.options import moment
 from gateway.faces.cli.output import CommandFailed, Printer
@@ -64,6 +64,19 @@ def audit_show(desk: Desk, printer: Printer, entry: str, database: str | None, t
         printer.one(desk.api.get(at("/v1/audit/{}", entry), database=database))
 
 
+@command(audit, "erase")
+@click.argument("entry")
+@click.option("--database", help="Whose numbers: control, or a location's name.")
+@click.option("--why", help="Why, for the audit.")
+@yes_option
+def audit_erase(
+    desk: Desk, printer: Printer, entry: str, database: str | None, why: str | None, yes: bool
+) -> None:
+    """Erase what one change held, before and after; the entry stays, and the erasure is one too."""
+    confirm(f"Erase what the audit's entry {entry} held? Nothing brings it back.", yes)
+    printer.one(desk.api.delete(at("/v1/audit/{}/payload", entry), database=database, why=why))
+
+
 @command(audit, "as-of")
 @click.argument("account")
 @click.argument("time")
@@ -73,9 +86,16 @@ def audit_as_of(desk: Desk, printer: Printer, account: str, time: str) -> None:
 
 
 @command(audit, "verify")
-def audit_verify(desk: Desk, printer: Printer) -> None:
+@click.option(
+    "--head",
+    "heads",
+    multiple=True,
+    metavar="[DATABASE=]NUMBER:HASH",
+    help="A head from the log (audit_head) that the chain must contain; may be repeated.",
+)
+def audit_verify(desk: Desk, printer: Printer, heads: tuple[str, ...]) -> None:
     """Look whether every chain of changes is whole; exit 1 and the first broken row otherwise."""
-    found = desk.api.get("/v1/audit/verify")["items"]
+    found = desk.api.get("/v1/audit/verify", head=heads)["items"]
     broken = [one for one in found if not one["whole"]]
     if printer.as_json:
         first = broken[0] if broken else {"whole": True, "problem": None, "number": None, "database": None}

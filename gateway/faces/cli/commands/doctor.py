@@ -18,10 +18,12 @@ def add_to(root: click.Group) -> None:
     command(root, "doctor")(doctor)
 
 
-@click.option("--all", "everything", is_flag=True, help="What is right too.")
+@click.option(
+    "--all", "everything", is_flag=True, help="Look at all keys and domains, and list what is right too."
+)
 def doctor(desk: Desk, printer: Printer, everything: bool) -> None:
     """Look at the whole installation from outside in; exit status 1 if anything is red, else 0."""
-    report = desk.api.get("/v1/doctor")
+    report = desk.api.get("/v1/doctor", everything=everything or None)
     if printer.as_json:
         printer.one(report)
     elif not printer.quiet:

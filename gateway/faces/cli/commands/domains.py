@@ -18,7 +18,7 @@ from gateway.faces.cli.output import Printer
 
 DOMAIN_COLUMNS = ("name", "kind", "state", "environment", "tenant_id", "id")
 WAITING_COLUMNS = ("address", "grant_id", "reason")
-RECORD_COLUMNS = ("name", "type", "purpose", "state", "value")
+RECORD_COLUMNS = ("name", "type", "purpose", "need", "publisher", "state", "value")
 CHECK_COLUMNS = ("name", "type", "purpose", "state", "propagation", "found", "hint")
 HISTORY_COLUMNS = ("at", "name", "type", "before", "after", "found", "hint")
 
@@ -89,8 +89,10 @@ def domain_records(desk: Desk, printer: Printer, domain: str, form: str, origin:
     rows = desk.api.get(at("/v1/domains/{}/records", domain))["items"]
     if form == "json":
         print(json.dumps(rows, indent=2))
-    elif form == "table" or printer.as_json:
-        printer.many(rows, RECORD_COLUMNS, "no records")
+    elif printer.as_json or printer.quiet:
+        printer.many(rows, RECORD_COLUMNS)
+    elif form == "table":
+        _print_records(printer, rows)
     else:
         # Who wants a table does not pay for loading what writes zone files.
         from gateway.faces.cli.recordforms import email_text, zone_snippet
@@ -165,6 +167,16 @@ def domain_delete(desk: Desk, printer: Printer, domain: str, grace_seconds: int 
 def domain_restore(desk: Desk, printer: Printer, domain: str) -> None:
     """Have a domain back that is in its time of grace."""
     printer.one(desk.api.post(at("/v1/domains/{}/restore", domain)))
+
+
+def _print_records(printer: Printer, rows: list[dict[str, Any]]) -> None:
+    """A table of records, and below it what is to be known of each: of its making, and of what is there."""
+    needs = {True: "required", False: "recommended"}
+    printer.many([{**row, "need": needs[row["required"]]} for row in rows], RECORD_COLUMNS, "no records")
+    for row in rows:
+        wrong = row["hint"] if row["state"] != "valid" or row["propagation"] != "everywhere" else None
+        for words in filter(None, (row["note"], wrong)):
+            printer.say(f"\n{row['type']} {row['name']}\n  {' '.join(words.split())}")
 
 
 def _print_check(printer: Printer, found: dict[str, Any]) -> None:

@@ -10,15 +10,13 @@ import click
 from gateway.faces.cli.client import at
 from gateway.faces.cli.command import command, confirm, yes_option
 from gateway.faces.cli.commands.declarations import handed_in, print_changes, prune_option
-from gateway.faces.cli.commands.policies import VERSION_COLUMNS, path_argument
+from gateway.faces.cli.commands.policies import VERSION_COLUMNS, exit_code_option, path_argument
 from gateway.faces.cli.desk import Desk
 from gateway.faces.cli.labels import label_options, labelled
 from gateway.faces.cli.options import list_options
-from gateway.faces.cli.output import Printer
+from gateway.faces.cli.output import EXIT_CHANGES, Printer
 
 _PATH = "path"
-EXIT_CHANGES = 2
-"""What `plan --exit-code` ends with if something would change."""
 
 
 def add_to(root: click.Group) -> None:
@@ -51,7 +49,7 @@ def plan(context: click.Context) -> None:
 @command(plan, _PATH, hidden=True)
 @path_argument
 @prune_option
-@click.option("--exit-code", "with_code", is_flag=True, help="Exit with 2 if something would change.")
+@exit_code_option
 def plan_path(desk: Desk, printer: Printer, path: Path, prune: bool, with_code: bool) -> None:
     """Show what `apply` would change; nothing is changed."""
     found = handed_in(desk, "/v1/declarations/plan", path, prune)

@@ -15,7 +15,7 @@ from gateway.faces.cli.explanation import explanation
 from gateway.faces.cli.files import read_documents
 from gateway.faces.cli.labels import label_options, labelled
 from gateway.faces.cli.options import list_options
-from gateway.faces.cli.output import Printer, Row
+from gateway.faces.cli.output import EXIT_CHANGES, Printer, Row
 
 VERSION_COLUMNS = ("version", "updated_at", "created_by", "name")
 SIMULATED = ("policy", "since", "until", "accepted", "refused", "held", "released", "recipients", "unjudged")
@@ -25,6 +25,9 @@ MESSAGE_COLUMNS = ("at", "outcome", "rule", "account", "recipients", "subject", 
 _PLAN_PREFIXES = ("plans/", "plan/", "plan:")
 
 path_argument = click.argument("path", type=click.Path(exists=True, path_type=Path))
+exit_code_option = click.option(
+    "--exit-code", "with_code", is_flag=True, help="Exit with 2 if something would change, 1 on any mistake."
+)
 
 
 def add_to(root: click.Group) -> None:
@@ -39,9 +42,13 @@ def policy() -> None:
 
 @command(policy, "plan")
 @path_argument
-def policy_plan(desk: Desk, printer: Printer, path: Path) -> None:
+@exit_code_option
+def policy_plan(desk: Desk, printer: Printer, path: Path, with_code: bool) -> None:
     """Show what `apply` would change; nothing is changed."""
-    _print_changes(printer, _handed_in(desk, "/v1/policies/plan", path), "would change")
+    changes = list(_handed_in(desk, "/v1/policies/plan", path))
+    _print_changes(printer, changes, "would change")
+    if with_code and any(one["change"] != "unchanged" for one in changes):
+        raise SystemExit(EXIT_CHANGES)
 
 
 @command(policy, "apply")

@@ -6,13 +6,16 @@ import pytest
 import sqlalchemy as sa
 from structlog.testing import capture_logs
 
+from gateway.app.upgrading import seal_heads, upgraded
 from gateway.control.audit.entries import AuditQuery
+from gateway.control.audit.erasure import AuditErasure
 from gateway.control.audit.trail import AuditTrail
-from gateway.control.errors import Invalid, NotFound
+from gateway.control.errors import Forbidden, Invalid, NotFound
 from gateway.control.records import Actor
 from gateway.control.services import ControlServices
 from gateway.outgoing.queue.audit import LocationAudit
 from gateway.system.database import Database
+from gateway.system.database.schema import Which
 from gateway.system.ids import IdSource
 from tests.support.control import OPERATOR, limited
 
@@ -111,11 +114,16 @@ def test_whole_chains_are_whole(trail: AuditTrail, acme: str) -> None:
             "missing",
             1,
         ),
+        ("DELETE FROM audit_payloads WHERE number = 2", "the payload of entry 2 is missing", 2),
+        ("DELETE FROM audit_payloads", "the payload of entry 1 is missing", 1),
+        ("UPDATE audit_head SET seal = NULL", "the head at entry 3 has no true seal", 4),
         ("UPDATE audit_head SET number = 4", "the chain ends at entry 3, the head says 4", 4),
         (
-            "UPDATE audit_entries SET number = 9 WHERE number = 2;"
+            "CREATE TABLE kept AS SELECT * FROM audit_payloads; DELETE FROM audit_payloads;"
+            " UPDATE audit_entries SET number = 9 WHERE number = 2;"
             " UPDATE audit_entries SET number = 2 WHERE number = 3;"
-            " UPDATE audit_entries SET number = 3 WHERE number = 9",
+            " UPDATE audit_entries SET number = 3 WHERE number = 9;"
+            " INSERT INTO audit_payloads SELECT * FROM kept",
             "entry 2 does not follow the one before it",
             2,
         ),
@@ -130,14 +138,137 @@ def test_a_forged_row_of_a_location_is_named(
     number: int,
 ) -> None:
     with locations["eu"].write() as connection:
-        if "SET number = 9" in statement:
-            connection.execute(sa.text("DELETE FROM audit_payloads"))
         for one in statement.split(";"):
             connection.execute(sa.text(one.replace(":", "\\:")))
     control, default, eu = trail.verify()
     assert (control.whole, default.whole, eu.whole) == (True, True, False)
     assert (eu.database, eu.number) == ("eu", number)
     assert problem in str(eu.problem)
+
+
+def cut(database: Database, table: str, prefix: str, number: int) -> None:
+    """Take away every entry after `number`, and set the head to that entry's own hash."""
+    with database.write() as connection:
+        for rows in ("audit_payloads", "audit_entries"):
+            connection.execute(sa.text(f"DELETE FROM {rows} WHERE number > :number"), {"number": number})
+        columns = f"{prefix}number = :number, {prefix}hash = (SELECT chain_hash FROM audit_entries"
+        connection.execute(
+            sa.text(f"UPDATE {table} SET {columns} WHERE number = :number)"), {"number": number}
+        )
+
+
+def test_a_chain_that_was_cut_is_noticed_though_its_head_was_set(
+    trail: AuditTrail, control_services: ControlServices, locations: dict[str, Database], acme: str
+) -> None:
+    cut(control_services.writes.database, "control_head", "audit_", 2)
+    cut(locations["eu"], "audit_head", "", 2)
+    for _ in range(2):
+        control, default, eu = trail.verify()
+        assert default.whole
+        assert (control.whole, eu.whole) == (False, False)
+        assert "has no true seal" in str(control.problem)
+        assert "has no true seal" in str(eu.problem)
+        # What is added after it does not hide it.
+        control_services.tenants.create(OPERATOR, f"after {control.entries}")
+        audit = LocationAudit(
+            IdSource(control_services.writes.clock), control_services.installation.durable_key("audit")
+        )
+        with locations["eu"].write() as connection:
+            audit.append(connection, OTHER, "queue.drop", ("message", "m", acme), {}, {}, 1.0)
+
+
+def test_a_location_whose_chain_is_gone_with_its_head_is_noticed_by_a_head_that_was_kept(
+    trail: AuditTrail, locations: dict[str, Database], acme: str
+) -> None:
+    head = trail.heads()["eu"]
+    with locations["eu"].write() as connection:
+        for table in ("audit_payloads", "audit_entries", "audit_head"):
+            connection.execute(sa.text(f"DELETE FROM {table}"))
+    eu = trail.verify([f"eu={head.number}:{head.hash}"])[2]
+    assert (eu.whole, eu.problem) == (False, "the chain ends at entry 0, and entry 3 was logged as its head")
+
+
+def test_a_database_put_back_to_an_earlier_state_is_noticed_by_a_head_that_was_logged(
+    trail: AuditTrail, control_services: ControlServices, acme: str
+) -> None:
+    before = trail.heads()["control"]
+    control_services.tenants.create(OPERATOR, "globex")
+    after = trail.heads()["control"]
+    assert trail.verify([f"{before.number}:{before.hash}", f"control={after.number}:{after.hash}"])[0].whole
+    with control_services.writes.database.write() as connection:
+        for table in ("audit_payloads", "audit_entries"):
+            connection.execute(sa.text(f"DELETE FROM {table} WHERE number > :n"), {"n": before.number})
+        values = {"n": before.number, "h": before.hash, "s": before.seal}
+        back = "UPDATE control_head SET audit_number = :n, audit_hash = :h, audit_seal = :s"
+        connection.execute(sa.text(back), values)
+    assert trail.verify()[0].whole
+    missed = trail.verify([f"{after.number}:{after.hash}"])[0]
+    assert (missed.whole, missed.entries) == (False, before.number)
+    assert "was logged as its head" in str(missed.problem)
+    control_services.tenants.create(OPERATOR, "another")
+    other = trail.verify([f"{before.number + 1}:{after.hash}"])[0]
+    assert (other.whole, other.number) == (False, before.number + 1)
+    assert "is another one than the head that was logged" in str(other.problem)
+
+
+def test_what_the_operator_erases_is_gone_and_its_entry_and_the_chains_are_whole(
+    trail: AuditTrail, control_services: ControlServices, locations: dict[str, Database], acme: str
+) -> None:
+    chain = LocationAudit(
+        IdSource(control_services.writes.clock), control_services.installation.durable_key("audit")
+    )
+    erasure = AuditErasure(trail, control_services.writes, locations, chain)
+    for database in ("control", "eu"):
+        entry = trail.list(OPERATOR, AuditQuery(tenant_id=acme), database=database).items[-1]
+        assert (entry.after is None, entry.is_erased) == (False, False)
+        with pytest.raises(Forbidden):
+            erasure.erase(limited(acme), entry.id)
+        with pytest.raises(NotFound):
+            erasure.erase(limited("01a3185c-502d-7087-b6bc-deb58b1c5ee7"), entry.id)
+        for _ in range(2):
+            gone = erasure.erase(OPERATOR, str(entry.number), database=database, why="Art. 17")
+            assert (gone.id, gone.after, gone.is_erased) == (entry.id, None, True)
+        (told,) = trail.list(OPERATOR, AuditQuery(operation="audit.erase"), database=database).items
+        assert (told.resource_id, told.tenant_id) == (entry.id, acme)
+        assert told.after == {"number": entry.number, "why": "Art. 17"}
+    assert all(one.whole for one in trail.verify())
+    with locations["eu"].write() as connection:
+        connection.execute(sa.text("DELETE FROM audit_payloads WHERE number = 2"))
+    assert trail.verify()[2].number == 2
+
+
+@pytest.mark.parametrize("head", ["", "7", ":", "x:" + "0" * 64, "7:abc", "7:" + "G" * 64, "=7:" + "0" * 63])
+def test_what_is_no_head_is_refused(trail: AuditTrail, head: str) -> None:
+    with pytest.raises(Invalid, match="no head"):
+        trail.verify([head])
+    with pytest.raises(NotFound, match="database"):
+        trail.verify(["us=1:" + "0" * 64])
+
+
+def test_what_an_older_program_left_without_seals_is_sealed_by_the_upgrade_alone(
+    trail: AuditTrail, control_services: ControlServices, locations: dict[str, Database], acme: str
+) -> None:
+    databases: dict[Database, Which] = {
+        control_services.writes.database: "control",
+        locations["default"]: "location",
+        locations["eu"]: "location",
+    }
+    for database, which in databases.items():
+        table, column = ("control_head", "audit_seal") if which == "control" else ("audit_head", "seal")
+        with database.write() as connection:
+            connection.execute(sa.text(f"UPDATE {table} SET {column} = NULL"))
+    assert upgraded(databases, "auto") == {}
+    assert [one.whole for one in trail.verify()] == [False, False, False]
+    for database, which in databases.items():
+        version = 2 if which == "control" else 1
+        with database.write() as connection:
+            connection.execute(sa.text("UPDATE schema_version SET version = :v"), {"v": version})
+    unsealed = upgraded(databases, "auto")
+    assert unsealed == databases
+    with capture_logs() as lines:
+        seal_heads(unsealed, control_services.installation)
+    assert [line["event"] for line in lines] == ["audit_head_sealed"] * 3
+    assert [one.whole for one in trail.verify()] == [True, True, True]
 
 
 def test_every_head_is_logged(trail: AuditTrail, acme: str) -> None:

@@ -281,17 +281,88 @@ def test_mistakes_of_what_is_there_come_all_at_once_with_their_lines(
     )
     assert [(file, line, key) for file, line, key, _ in found] == [
         ("f0.toml", 3, "workspaces[0].environment"),
-        ("f0.toml", 5, "workspaces[1]"),
-        ("f1.toml", 1, "tenants[0]"),
-        ("f1.toml", 9, "tenants[1].shards[0]"),
-        ("f1.toml", 13, "tenants[1].domains[0]"),
+        ("f0.toml", 7, "workspaces[1].policy"),
+        ("f1.toml", 3, "tenants[0].plan"),
+        ("f1.toml", 11, "tenants[1].shards[0].route"),
+        ("f1.toml", 14, "tenants[1].domains[0].name"),
     ]
     messages = [message for *_, message in found]
     assert "never changes" in messages[0]
-    assert "gatepost policy list" in messages[1]
+    assert "; allowed: bulk, default, " in messages[1]
     assert "no plan 'diamond'" in messages[2]
     assert "never leaves" in messages[3]
     assert "public suffix" in messages[4]
+
+
+def test_a_mistake_says_what_is_allowed_in_its_place(control_services: ControlServices) -> None:
+    text = (
+        '[[tenants]]\nname = "Globex"\nplan = "stadnard"\n[[tenants.workspaces]]\nname = "own"\n'
+        'location = "moon"\npolicy = "nosuch"\n'
+        '[[sources]]\nhelo = "out.gatepost.test"\nipv4 = "192.0.2.9"\nplans = ["free", "nosuch"]\n'
+        '[[workspaces]]\nname = "a"\nenvironment = "prod"\n'
+    )
+    with pytest.raises(InvalidDeclarations) as refused:
+        control_services.declarations.plan(OPERATOR, [("x.toml", text)])
+    found = {one.key: one for one in refused.value.problems}
+    plans = ", ".join(one.name for one in control_services.plans.list(OPERATOR))
+    policies = ", ".join(one.name for one in control_services.policies.list(OPERATOR))
+    assert {key: (one.line, one.allowed) for key, one in found.items()} == {
+        "tenants[0].plan": (3, plans),
+        "tenants[0].workspaces[0].location": (6, "default, eu"),
+        "tenants[0].workspaces[0].policy": (7, policies),
+        "sources[0].plans": (11, plans),
+        "workspaces[0].environment": (14, '"production" or "staging" or "development"'),
+    }
+    said = str(found["tenants[0].plan"])
+    assert said == (
+        "x.toml:3: tenants[0].plan: There is no plan 'stadnard' (did you mean \"standard\"?); "
+        f"allowed: {plans}"
+    )
+
+
+def test_a_refused_tenant_does_not_hide_the_mistakes_of_what_is_its_own(
+    control_services: ControlServices,
+) -> None:
+    control_services.declarations.apply(OPERATOR, TREE)
+    text = (
+        '[[tenants]]\nname = "Globex"\nplan = "diamond"\nclient_id = "crm-1"\nplam = 1\n'
+        '[[tenants.workspaces]]\nname = "w"\npolicy = "nosuch"\n[[tenants.domains]]\nname = "co.uk"\n'
+    )
+    assert [(line, key) for _, line, key, _ in problems_of(control_services, text)] == [
+        (3, "tenants[0].plan"),
+        (4, "tenants[0].client_id"),
+        (5, "tenants[0].plam"),
+        (8, "tenants[0].workspaces[0].policy"),
+        (10, "tenants[0].domains[0].name"),
+    ]
+
+
+def test_who_uses_a_document_with_a_mistake_is_not_blamed(control_services: ControlServices) -> None:
+    uses = (
+        '[[tenants]]\nname = "T"\nplan = "small"\n[[tenants.workspaces]]\nname = "w"\npolicy = "strict"\n'
+        "[[sources]]\n" + 'helo = "o.gatepost.test"\nipv4 = "192.0.2.9"\nplans = ["small"]\n'
+    )
+    for wrong in ("[limits]\nmessage_bytes = false\n", 'extends = "nowhere"\n'):
+        files = [
+            ("t/policies/strict.toml", wrong),
+            ("t/policies/plans/small.toml", "[limits]\n"),
+            ("t/x.toml", uses),
+        ]
+        with pytest.raises(InvalidDeclarations) as refused:
+            control_services.declarations.plan(OPERATOR, files)
+        assert [one.file for one in refused.value.problems] == ["t/policies/strict.toml"]
+        assert refused.value.problems[0].allowed
+
+
+def test_what_is_asked_to_be_pruned_of_a_tenant_with_mistakes_is_left(
+    control_services: ControlServices,
+) -> None:
+    control_services.tenants.create(OPERATOR, "Going")
+    control_services.deletion.delete_tenant(OPERATOR, "Going")
+    text = '[[tenants]]\nname = "Going"\n[[tenants.workspaces]]\nname = "w"\n'
+    with pytest.raises(InvalidDeclarations) as refused:
+        apply(control_services, text, prune=True)
+    assert [one.key for one in refused.value.problems] == ["tenants[0].name"]
 
 
 def test_policy_documents_and_declarations_are_one_transaction(control_services: ControlServices) -> None:

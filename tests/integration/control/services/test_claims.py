@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from gateway.control.accounts.service import AccountView
 from gateway.control.errors import Conflict
 from gateway.control.services import ControlServices
-from tests.support.control import OPERATOR
+from tests.support.control import OPERATOR, SETTINGS, MakeServices, limited
 
 
 @pytest.fixture
@@ -87,3 +89,25 @@ def test_the_addresses_of_the_one_who_proves_it_stay(services: ControlServices) 
     own = account(services, "info@acme.test", "owner")
     proved(services)
     assert services.accounts.show(OPERATOR, own.id).address == "info@acme.test"
+
+
+def test_a_tenant_has_so_many_claims_that_wait_and_no_more(
+    control_url: str, make_services: MakeServices
+) -> None:
+    services = make_services(control_url, settings=replace(SETTINGS, claims=3))
+    services.bootstrap()
+    for tenant in ("acme", "globex"):
+        services.tenants.create(OPERATOR, tenant)
+    for number in range(3):
+        services.domains.add(OPERATOR, f"a{number}.test", tenant="acme")
+    caller = limited(services.tenants.show(OPERATOR, "acme").id)
+    for actor in (OPERATOR, caller):
+        with pytest.raises(Conflict) as refusal:
+            services.domains.add(actor, "more.test", tenant="acme")
+        assert (refusal.value.code, "3 domains" in refusal.value.detail) == ("too-many-claims", True)
+        assert "domain list --tenant acme`" in refusal.value.fix
+    services.domains.add(OPERATOR, "more.test", tenant="globex")
+    services.domains.mark_verified(OPERATOR, "a0.test", "shown")
+    services.domains.add(OPERATOR, "a3.test", tenant="acme")
+    services.deletion.delete_domain(OPERATOR, "a1.test")
+    assert services.domains.add(caller, "a4.test", tenant="acme").state == "pending"

@@ -124,12 +124,19 @@ def test_a_touched_chain_is_noticed(
     assert problem in str(verdict.problem)
 
 
-def test_a_lawful_erasure_keeps_the_chain(control_services: ControlServices) -> None:
+def test_a_payload_that_is_missing_is_noticed_and_its_entry_still_shown(
+    control_services: ControlServices,
+) -> None:
     control_services.tenants.create(OPERATOR, "acme")
     entry = control_services.audit.list(OPERATOR)[0]
     with control_services.writes.database.write() as connection:
         connection.execute(sa.delete(AuditPayloadRow).where(AuditPayloadRow.number == entry.number))
-    assert control_services.audit.verify().whole
+    verdict = control_services.audit.verify()
+    assert (verdict.whole, verdict.number) == (False, entry.number)
+    assert (
+        verdict.problem
+        == f"the payload of entry {entry.number} is missing, and no later entry tells that it was erased"
+    )
     erased = control_services.audit.show(OPERATOR, entry.id)
     assert (erased.before, erased.after) == (None, None)
 

@@ -33,7 +33,13 @@ NOW = 1_800_000_000.0
 SOURCE = Source(HOST, "192.0.2.10", 1)
 KEY = Key("s1._domainkey.acme.test", "v=DKIM1; k=rsa; p=AAAA", "acme.test")
 FACTS = Facts(
-    sources=(SOURCE,), keys=(KEY,), key_count=1, direct=("s1.acme.test",), receiving=(), pool=(0, 0)
+    sources=(SOURCE,),
+    keys=(KEY,),
+    key_count=1,
+    direct=("s1.acme.test",),
+    receiving=(),
+    receiving_count=0,
+    pool=(0, 0),
 )
 REVERSE = ("10.2.0.192.in-addr.arpa", "PTR")
 RIGHT: Answers = {
@@ -173,8 +179,40 @@ def test_a_key_that_signs_and_is_not_published_so_is_red(texts: Values) -> None:
 
 
 def test_what_was_not_looked_at_is_told() -> None:
-    finding = of_records("dkim", facts=replace(FACTS, key_count=10_000))
-    assert finding.detail.startswith("1 of 10000 keys")
+    keys = of_records("dkim", facts=replace(FACTS, key_count=10_000))
+    assert (keys.level, keys.detail) == ("amber", "Only 1 of 10000 keys were looked at.")
+    policies = replace(FACTS, receiving=(), receiving_count=21)
+    finding = of_network("mta-sts", facts=policies)
+    assert (finding.level, finding.detail) == ("amber", "Only 0 of 21 domains were looked at.")
+    assert "--all" in (keys.fix or "")
+    assert "--all" in (finding.fix or "")
+
+
+def test_a_second_text_beside_a_key_is_red() -> None:
+    texts = ("v=DKIM1; k=rsa; p=AAAA", "v=DKIM1; k=rsa; p=BBBB")
+    finding = of_records("dkim", {(KEY.name, "TXT"): texts})
+    assert (finding.level, finding.detail.startswith("2 TXT records")) == ("red", True)
+
+
+@pytest.mark.parametrize(
+    ("texts", "level"),
+    [
+        (("v=DKIM1; k=rsa; p=AAAA",), "green"),
+        ((), "red"),
+        (("v=DKIM1; k=rsa; p=BBBB",), "red"),
+        (None, "amber"),
+    ],
+)
+def test_trial_keys_that_wait_are_to_be_in_dns(texts: Values | None, level: str) -> None:
+    facts = replace(FACTS, pool=(1, 4), waiting=(KEY,))
+    assert of_records("trial-keys", {(KEY.name, "TXT"): texts}, facts).level == level
+
+
+def test_new_trial_keys_that_are_not_published_are_told_with_the_first_name() -> None:
+    new = replace(KEY, name="s2._domainkey.trial.gatepost.test")
+    finding = of_records("trial-keys", facts=replace(FACTS, pool=(2, 4), waiting=(KEY, new)))
+    assert (finding.level, new.name in finding.detail) == ("amber", True)
+    assert "gatepost platform records" in (finding.fix or "")
 
 
 @pytest.mark.parametrize(("waiting", "level"), [(0, "red"), (9, "amber"), (50, "green")])
@@ -273,6 +311,10 @@ def of_machine(name: str, folder: Path, **changes: Any) -> Finding:
     file.touch(mode=0o600)
     machine = replace(Machine([folder], 0, file, lambda: None, lambda: None), **changes)
     return found(machine_checks(machine, lambda: NOW), name)
+
+
+def test_a_clock_that_is_the_only_one_is_not_said_to_agree(tmp_path: Path) -> None:
+    assert of_machine("clock", tmp_path).detail.startswith("Not compared")
 
 
 @pytest.mark.parametrize(("off", "level"), [(0.5, "green"), (-10, "amber"), (90, "red")])

@@ -26,6 +26,7 @@ def upgrade() -> None:
     _add_listings()
     _add_lookups()
     _add_provisioning()
+    _seal_audit_head()
 
 
 def _make_api_keys() -> None:
@@ -272,3 +273,8 @@ def _add_provisioning() -> None:
     op.add_column(
         "account_addresses", sa.Column("logs_in", sa.Boolean(), nullable=False, server_default=sa.false())
     )
+
+
+def _seal_audit_head() -> None:
+    """The seal of the audit's head; what was there is sealed by the program that upgrades."""
+    op.add_column("control_head", sa.Column("audit_seal", sa.Text(), nullable=True))

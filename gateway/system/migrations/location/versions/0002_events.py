@@ -21,6 +21,7 @@ def upgrade() -> None:
     _find_by_owner()
     _make_webhook_deliveries()
     _make_notices()
+    _seal_audit_head()
 
 
 def _order_events() -> None:
@@ -142,3 +143,8 @@ def _make_notices() -> None:
         sa.PrimaryKeyConstraint("tenant_id", "kind", "subject", name="pk_notice"),
         sqlite_with_rowid=False,
     )
+
+
+def _seal_audit_head() -> None:
+    """The seal of the audit's head; what was there is sealed by the program that upgrades."""
+    op.add_column("audit_head", sa.Column("seal", sa.Text(), nullable=True))
