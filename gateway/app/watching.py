@@ -93,4 +93,10 @@ def watch_timing(ground: Ground) -> Timing:
 def authority_settings(ground: Ground) -> AuthoritySettings:
     """How name servers are asked, as configured."""
     dns = ground.config.dns
-    return AuthoritySettings(tuple(dns.servers), dns.queries_per_second, dns.in_flight, dns.authority_port)
+    return AuthoritySettings(
+        tuple(dns.servers),
+        dns.queries_per_second,
+        dns.in_flight,
+        dns.authority_port,
+        allow_private=dns.allow_private,
+    )

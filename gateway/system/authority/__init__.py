@@ -22,7 +22,8 @@ from gateway.system.clock import Clock
 class AuthoritySettings:
     """`resolvers`: `address:port` each, none: those of `/etc/resolv.conf`; `port`: of every authority.
 
-    `queries_per_second` holds for each name server, `in_flight` for all together.
+    `queries_per_second` holds for each name server, `in_flight` for all together. `allow_private`: whether a
+    zone's servers may have addresses of a private network or of this machine.
     """
 
     resolvers: tuple[str, ...] = ()
@@ -30,13 +31,17 @@ class AuthoritySettings:
     in_flight: int = 100
     port: int = 53
     timeout_seconds: float = 2.0
+    allow_private: bool = False
 
 
 def open_authorities(settings: AuthoritySettings, clock: Clock, random_bits: RandomBits) -> Authorities:
     """Ready to ask, in the event loop that runs."""
     exchange = Exchange(random_bits, in_flight=settings.in_flight, timeout_seconds=settings.timeout_seconds)
     pace = Pace(settings.queries_per_second, clock)
-    return Authorities(exchange, pace, _resolvers(settings.resolvers), clock, port=settings.port)
+    resolvers = _resolvers(settings.resolvers)
+    return Authorities(
+        exchange, pace, resolvers, clock, port=settings.port, allow_private=settings.allow_private
+    )
 
 
 def _resolvers(named: Sequence[str]) -> tuple[Server, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from collections.abc import Sequence
 from dataclasses import replace
 from weakref import WeakValueDictionary
@@ -17,6 +16,7 @@ from gateway.system.authority.wire import Malformed, Reply
 from gateway.system.authority.zones import Away, Budget, Busy, Zone, ZoneCache, above
 from gateway.system.clock import Clock
 from gateway.system.observation import Observation, Question
+from gateway.system.webclient import refusal_of
 
 _MOST_TRIES = 3
 _MOST_REFERRALS = 3
@@ -39,13 +39,18 @@ class Authorities:
         clock: Clock,
         *,
         port: int = _DNS_PORT,
+        allow_private: bool = False,
     ) -> None:
-        """`resolvers` are asked for everything but the records themselves; `port` is the authorities'."""
+        """`resolvers` are asked for everything but the records themselves; `port` is the authorities'.
+
+        `allow_private`: strangers' zones may name servers in one's own network.
+        """
         self._exchange = exchange
         self._pace = pace
         self._resolvers = tuple(resolvers)
         self._clock = clock
         self._port = port
+        self._allow_private = allow_private
         self._zones = ZoneCache(clock)
         self._addresses: dict[str, tuple[tuple[str, ...], float]] = {}
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -195,10 +200,7 @@ class Authorities:
 
     def _may_ask(self, address: str) -> bool:
         """Whether a stranger's zone may make us ask there. Another port than 53 is a test's own."""
-        found = ipaddress.ip_address(address)
-        if self._port != _DNS_PORT:
-            return True
-        return not (found.is_loopback or found.is_link_local or found.is_multicast or found.is_unspecified)
+        return self._port != _DNS_PORT or self._allow_private or refusal_of(address) is None
 
     def _is_troubled(self, server: Server) -> bool:
         return self._troubled.get(server, 0.0) > self._clock.monotonic()

@@ -113,6 +113,7 @@ SECTIONS: Mapping[str, tuple[Key, ...]] = {
         Key("queries_per_second", values.integer(1, 100_000), _dns.queries_per_second, needs_restart=True),
         Key("in_flight", values.integer(1, 10_000), _dns.in_flight, needs_restart=True),
         Key("authority_port", values.integer(1, 65_535), _dns.authority_port, needs_restart=True),
+        Key("allow_private", values.flag(), _dns.allow_private, needs_restart=True),
     ),
     "domains": (
         Key("claim", values.duration(1.0, _YEAR), _watch.claim_seconds, "claim_seconds", True),

@@ -97,13 +97,15 @@ class DnsConfig:
     """Name servers to ask; none: those of /etc/resolv.conf. The rest is of the watch over domains.
 
     `queries_per_second`: to one authoritative server; `in_flight`: questions that wait for an answer, in all;
-    `authority_port`: where every authoritative server listens, another than 53 for tests.
+    `authority_port`: where every authoritative server listens, another than 53 for tests. `allow_private`:
+    whether domains may name servers of one's own network.
     """
 
     servers: tuple[Endpoint, ...] = ()
     queries_per_second: int = 20
     in_flight: int = 100
     authority_port: int = 53
+    allow_private: bool = False
 
 
 @dataclass(frozen=True, slots=True)

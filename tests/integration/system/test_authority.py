@@ -23,6 +23,8 @@ from gateway.system.authority import (
     Busy,
     open_authorities,
 )
+from gateway.system.authority.exchange import Exchange
+from gateway.system.authority.pace import Pace
 from gateway.system.clock import ManualClock, SystemClock
 from gateway.system.observation import Observation, Question
 from tests.support.dns import NameServer
@@ -267,6 +269,47 @@ async def test_a_zones_server_that_says_nothing_is_given_up_too(known: NameServe
         await authorities.close()
         server.close()
     assert len(server.asked) == 3
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1",
+        "10.1.2.3",
+        "172.16.0.1",
+        "192.168.0.1",
+        "100.64.0.1",
+        "169.254.169.254",
+        "224.0.0.1",
+        "0.0.0.0",
+        "::1",
+        "::ffff:127.0.0.1",
+        "::ffff:10.0.0.1",
+        "64:ff9b::7f00:1",
+        "2002:7f00:1::1",
+        "fd00::1",
+        "fe80::1",
+    ],
+)
+async def test_a_strangers_zone_leads_to_no_address_of_our_own_network(address: str) -> None:
+    kind = "AAAA" if ":" in address else "A"
+    server = NameServer({("acme.test", "NS"): ["ns.acme.test."], ("ns.acme.test", kind): [address]})
+    settings = AuthoritySettings((f"127.0.0.1:{server.port}",), timeout_seconds=0.2)
+    authorities = open_authorities(settings, SystemClock(), secrets.randbits)
+    try:
+        found = await authorities.ask(Question("x.acme.test", "TXT"), "acme.test", Budget(9))
+    finally:
+        await authorities.close()
+        server.close()
+    assert (found.outcome, found.reason) == ("away", "their addresses are not known")
+
+
+def test_a_public_address_may_be_asked_and_a_private_one_if_the_operator_says_so() -> None:
+    exchange, pace = Exchange(secrets.randbits, in_flight=1), Pace(1, SystemClock())
+    strict = Authorities(exchange, pace, (), SystemClock())
+    lenient = Authorities(exchange, pace, (), SystemClock(), allow_private=True)
+    assert [strict._may_ask(one) for one in ("8.8.8.8", "2606:4700::1111", "10.0.0.1")] == [True, True, False]
+    assert lenient._may_ask("10.0.0.1")
 
 
 class Twice(NameServer):
