@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import unicodedata
 from functools import cached_property
 
 import idna
 from publicsuffixlist import PublicSuffixList
 
+from gateway.control.domains.lookalikes import deception
 from gateway.control.errors import Invalid
 from gateway.control.lookup import shown
 from gateway.mail.idna import DomainError, to_ascii
@@ -17,8 +17,6 @@ from gateway.mail.idna import DomainError, to_ascii
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
 _LONGEST_NAME = 253
 _LONGEST_LABEL = 63
-# Letters of these look alike; a name that mixes them deceives (UTS #39 §5.1, in small).
-_CONFUSABLE_SCRIPTS = ("LATIN", "GREEK", "CYRILLIC", "ARMENIAN", "CHEROKEE")
 
 
 def parse_name(text: str, *, what: str = "domain", fewest_labels: int = 2) -> str:
@@ -105,7 +103,7 @@ def _problem(name: str, fewest_labels: int) -> str | None:
         if not _LABEL.fullmatch(label):
             return f"the label {label!r} may only have letters, digits and hyphens inside"
         if label[2:4] == "--":
-            problem = _encoded_problem(label)
+            problem = _encoded_problem(label, labels[-1])
             if problem is not None:
                 return problem
     if labels[-1].isdigit():
@@ -115,22 +113,14 @@ def _problem(name: str, fewest_labels: int) -> str | None:
     return None
 
 
-def _encoded_problem(label: str) -> str | None:
+def _encoded_problem(label: str, top: str) -> str | None:
     if not label.startswith("xn--"):
         return f"the label {label!r} has hyphens where only encoded labels have them"
     try:
         decoded = idna.decode(label)
     except idna.IDNAError:
         return f"the label {label!r} encodes no valid name"
-    scripts = {script for character in decoded for script in _CONFUSABLE_SCRIPTS if _is_of(character, script)}
-    if len(scripts) > 1:
-        mixed = " and ".join(sorted(script.title() for script in scripts))
-        return f"the label {decoded!r} mixes {mixed} letters, which look alike"
-    return None
-
-
-def _is_of(character: str, script: str) -> bool:
-    return unicodedata.name(character, "").startswith(script + " ")
+    return deception(decoded, unicode_name(top))
 
 
 def _refused(text: str, what: str, problem: str) -> Invalid:

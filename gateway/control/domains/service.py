@@ -36,6 +36,8 @@ from gateway.control.transaction import ControlChange, ControlWrites
 from gateway.control.visibility import operator_only, visible
 
 _LONGEST_REASON = 500
+_LONGEST_CUSTOM = 225
+"""Leaves room for `_gatepost-challenge.` and selectors before it, in the 253 octets of a name."""
 
 
 class DomainService:
@@ -320,6 +322,13 @@ class DomainService:
 
     def _custom_name(self, text: str) -> str:
         name = parse_name(text)
+        if len(name) > _LONGEST_CUSTOM:
+            raise Invalid(
+                "bad-domain-name",
+                f"{shown(name)} cannot be a domain: it has {len(name)} octets, and the names of its records "
+                f"have room up to {_LONGEST_CUSTOM} only.",
+                "Give a name above it.",
+            )
         if name in self._suffixes:
             raise Invalid(
                 "public-suffix",

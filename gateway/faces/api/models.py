@@ -36,6 +36,8 @@ def _without_edges(text: str) -> str:
     return text.strip()
 
 
+LongName = Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
+"""The name of a domain, an address, or what stands for either: how long those may be, services say."""
 ClientId = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_without_edges)]
 Metadata = Annotated[dict[Name, Text], Field(max_length=50)]
 MetadataChange = Annotated[dict[Name, Text | None], Field(max_length=50)]

@@ -23,6 +23,21 @@ def test_a_domain_is_added_shown_and_listed_with_the_callers_own_words(api: ApiW
         assert [row["id"] for row in found] == [made["id"]], query
 
 
+def test_a_long_name_is_taken_and_one_that_is_too_long_hears_so(api: ApiWorld) -> None:
+    longest = ".".join(["a" * 54] * 4 + ["test"])
+    assert len(longest) == 224
+    assert api.done("POST", "/v1/domains", {"name": longest, "tenant": "Acme"})["name"] == longest
+    shard = "s." + longest
+    assert api.done("POST", "/v1/shards", {"name": shard, "tenant": "Acme"})["name"] == shard
+    for before, why in (
+        ("bb.", "it has 227 octets, and the names of its records"),
+        ("c" * 30 + ".", "it has 255 octets; names end at 253"),
+    ):
+        reply = api.call("POST", "/v1/domains", {"name": before + longest, "tenant": "Acme"})
+        assert (reply.status_code, reply.json()["code"]) == (422, "bad-domain-name")
+        assert why in reply.json()["detail"]
+
+
 def test_the_records_to_publish_are_listed_without_a_look_at_dns(api: ApiWorld) -> None:
     api.done("POST", "/v1/domains", {"name": "acme.test", "tenant": "Acme"})
     records = api.done("GET", "/v1/domains/acme.test/records")["items"]

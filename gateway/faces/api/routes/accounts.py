@@ -18,6 +18,7 @@ from gateway.faces.api.listing import paging
 from gateway.faces.api.models import (
     ClientId,
     GraceSeconds,
+    LongName,
     Metadata,
     MetadataChange,
     Name,
@@ -43,7 +44,7 @@ _FILTERS = (
 class AccountCreate(Request):
     """A new account; without a workspace it goes where patterns and defaults say."""
 
-    address: Name
+    address: LongName
     tenant: Name
     workspace: Name | None = None
     display_name: Text | None = None
@@ -82,7 +83,7 @@ class AccountMoves(Request):
 class Alias(Request):
     """A further address of a domain of the account's tenant and environment."""
 
-    address: Name
+    address: LongName
 
 
 def _current(services: ControlServices, actor: Actor, path: Mapping[str, str]) -> AccountView:

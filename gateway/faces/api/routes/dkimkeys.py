@@ -14,7 +14,7 @@ from gateway.control.records import Actor
 from gateway.control.services import ControlServices
 from gateway.faces.api.caller import Caller
 from gateway.faces.api.listing import paging
-from gateway.faces.api.models import ClientId, MetadataChange, Name, Patch, Request
+from gateway.faces.api.models import ClientId, LongName, MetadataChange, Name, Patch, Request
 from gateway.faces.api.operation import operation
 
 api = APIRouter(tags=["dkim-keys"])
@@ -25,7 +25,7 @@ _LONGEST_PEM = 20_000
 class KeyCreate(Request):
     """A fresh key of a domain; `bits` are an RSA key's."""
 
-    domain: Name
+    domain: LongName
     algorithm: Literal["rsa", "ed25519"] = "rsa"
     bits: Literal[2048, 4096] = 2048
 
@@ -33,7 +33,7 @@ class KeyCreate(Request):
 class KeyImport(Request):
     """An existing private key, PEM without a password, and the selector it is published under."""
 
-    domain: Name
+    domain: LongName
     pem: Annotated[str, StringConstraints(max_length=_LONGEST_PEM)]
     selector: Name | None = None
 
@@ -41,7 +41,7 @@ class KeyImport(Request):
 class KeyRotate(Request):
     """Whose keys get successors."""
 
-    domain: Name
+    domain: LongName
 
 
 class KeyUpdate(Patch):

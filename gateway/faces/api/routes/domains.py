@@ -14,7 +14,7 @@ from gateway.control.records import Actor, Environment
 from gateway.control.services import ControlServices
 from gateway.faces.api.caller import Caller
 from gateway.faces.api.listing import paging
-from gateway.faces.api.models import ClientId, Metadata, MetadataChange, Name, Patch, Request, Text
+from gateway.faces.api.models import ClientId, LongName, Metadata, MetadataChange, Name, Patch, Request, Text
 from gateway.faces.api.operation import operation
 
 api = APIRouter(tags=["domains"])
@@ -23,7 +23,7 @@ api = APIRouter(tags=["domains"])
 class DomainAdd(Request):
     """A custom domain: pending until DNS proves it."""
 
-    name: Name
+    name: LongName
     tenant: Name
     environment: Environment = "production"
     mode: Literal["send", "send-receive"] = "send"

@@ -15,7 +15,17 @@ from gateway.control.records import Actor
 from gateway.control.services import ControlServices
 from gateway.faces.api.caller import Caller
 from gateway.faces.api.listing import paging
-from gateway.faces.api.models import ClientId, Metadata, MetadataChange, Name, Patch, Request, Text, seconds
+from gateway.faces.api.models import (
+    ClientId,
+    LongName,
+    Metadata,
+    MetadataChange,
+    Name,
+    Patch,
+    Request,
+    Text,
+    seconds,
+)
 from gateway.faces.api.operation import operation
 
 api = APIRouter(tags=["limits"])
@@ -29,7 +39,7 @@ class LimitRaise(Request):
     `limits`: by name, such as `messages_per_day` or short `daily`; sizes may have units.
     """
 
-    target: Name
+    target: LongName
     limits: Annotated[dict[Name, Value], Field(min_length=1, max_length=20)]
     until: datetime
     reason: Text

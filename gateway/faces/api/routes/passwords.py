@@ -17,6 +17,7 @@ from gateway.faces.api.caller import Call, Caller
 from gateway.faces.api.listing import paging
 from gateway.faces.api.models import (
     ClientId,
+    LongName,
     Metadata,
     MetadataChange,
     Name,
@@ -45,7 +46,7 @@ Chosen = Annotated[str, StringConstraints(max_length=100)]
 class PasswordCreate(Request):
     """A new app password: for all protocols switched on, unless `scopes` says which."""
 
-    account: Name
+    account: LongName
     scopes: tuple[Literal["smtp", "imap"], ...] = ()
     label: Text | None = None
     expires_at: datetime | None = None

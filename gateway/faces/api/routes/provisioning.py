@@ -18,7 +18,7 @@ from gateway.control.provisioning.values import (
 )
 from gateway.control.records import Environment
 from gateway.faces.api.caller import Caller
-from gateway.faces.api.models import ClientId, Metadata, Name, Request, Text
+from gateway.faces.api.models import ClientId, LongName, Metadata, Name, Request, Text
 from gateway.faces.api.operation import operation
 
 api = APIRouter(tags=["provisioning"])
@@ -61,7 +61,7 @@ class Provision(Request):
     tenant: ProvisionTenant = Field(default_factory=ProvisionTenant)
     account: ProvisionAccount
     environment: Environment = "production"
-    domain: Name | None = None
+    domain: LongName | None = None
     workspace: Name | None = None
     protocols: Protocols | None = None
     app_password: bool | Chosen | None = None

@@ -14,7 +14,7 @@ from gateway.control.services import ControlServices
 from gateway.control.shards.view import ShardView
 from gateway.faces.api.caller import Caller
 from gateway.faces.api.listing import paging
-from gateway.faces.api.models import ClientId, Metadata, MetadataChange, Name, Patch, Request, Text
+from gateway.faces.api.models import ClientId, LongName, Metadata, MetadataChange, Name, Patch, Request, Text
 from gateway.faces.api.operation import operation
 
 api = APIRouter(tags=["shards"])
@@ -25,7 +25,7 @@ Weight = Annotated[int, Field(ge=1, le=1_000)]
 class ShardCreate(Request):
     """A new shard; `name` is its full domain name. No `route`: the installation's default."""
 
-    name: Name
+    name: LongName
     tenant: Name
     environment: Environment = "production"
     route: Text | None = None

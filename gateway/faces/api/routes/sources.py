@@ -13,7 +13,7 @@ from gateway.control.services import ControlServices
 from gateway.control.sources.view import SourceView
 from gateway.faces.api.caller import Caller
 from gateway.faces.api.listing import paging
-from gateway.faces.api.models import ClientId, Metadata, MetadataChange, Name, Patch, Request
+from gateway.faces.api.models import ClientId, LongName, Metadata, MetadataChange, Name, Patch, Request
 from gateway.faces.api.operation import operation
 
 api = APIRouter(tags=["source-addresses"])
@@ -22,7 +22,7 @@ api = APIRouter(tags=["source-addresses"])
 class SourceCreate(Request):
     """A new address; `helo` is the name that its PTR record shows."""
 
-    helo: Name
+    helo: LongName
     ipv4: Name | None = None
     ipv6: Name | None = None
     pool: Name = "default"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +19,13 @@ def test_parents_and_below() -> None:
 
 def test_names_that_no_encoder_knows_are_shown_as_they_are() -> None:
     assert unicode_name("xn--a.test") == "xn--a.test"
+
+
+@pytest.mark.parametrize(
+    "name", ["пример.com", "сорока.рф", "ουρανος.ελ", "bücher.test", "acme.рф", "аррӏе-и.com", "中文.test"]
+)
+def test_names_of_other_scripts_are_names(name: str) -> None:
+    assert unicode_name(parse_name(name)) == name
 
 
 @given(st.text(max_size=40) | st.from_regex(r"[a-z0-9.-]{1,30}\.[a-z]{2,5}", fullmatch=True))
