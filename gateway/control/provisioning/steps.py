@@ -22,6 +22,7 @@ from gateway.control.errors import Conflict
 from gateway.control.lookup import parse_environment
 from gateway.control.plans.model import PlanRow
 from gateway.control.policies import Sharding
+from gateway.control.provisioning.fixes import next_steps
 from gateway.control.provisioning.look import READY, known_account, known_tenant, named_domain, trial_domain
 from gateway.control.provisioning.values import Provisioned, ProvisionedDomain, ProvisionRequest
 from gateway.control.recording import payload
@@ -67,10 +68,18 @@ class Steps:
         described = self._described(account, custom or home)
         # What a repetition gets: nobody can show a password again.
         self._change.result = payload(described)
-        return described if text is None else replace(described, app_password=text, fix=None)
+        if text is None:
+            return described
+        return replace(described, app_password=text, fix=next_steps(account, tenant, has_password=True))
 
     def existing(self, row: AccountRow) -> Provisioned:
-        """An account that is there, unchanged."""
+        """An account that is there, unchanged. Raises Conflict for one that is being deleted."""
+        if row.status == "deleting":
+            raise Conflict(
+                "account-deleting",
+                f"{row.address} is being deleted.",
+                f"`gatepost account restore {row.address}` has it back as it was.",
+            )
         waiting = awaited_by(self._session, row.id)
         account = account_view(self._session, row)
         if waiting:
@@ -203,11 +212,12 @@ class Steps:
     def _described(self, account: AccountView, domain: DomainRow) -> Provisioned:
         waiting = awaited_by(self._session, account.id)
         records = records_of(self._session, domain, self._services.settings)
+        tenant = self._session.get_one(TenantRow, account.tenant_id)
         return Provisioned(
             grant_id=account.id,
             address=account.address,
             pending_address=waiting[0].address if waiting else None,
-            status=account.status,
+            status=account.status if tenant.status == "active" else tenant.status,
             environment=account.environment,
             tenant_id=account.tenant_id,
             workspace_id=account.workspace_id,
@@ -217,7 +227,7 @@ class Steps:
             shard=self._sending_shard(account),
             login=account.address,
             app_password=None,
-            fix=f"`gatepost app-password create {account.address}` makes a new app password.",
+            fix=next_steps(account, tenant, has_password=False),
         )
 
     def _sending_shard(self, account: AccountView) -> ShardView | None:

@@ -69,8 +69,8 @@ class Provisioned:
 
     `address` is its own, `login` what its programs log in with. `pending_address` becomes its own once
     `domain` is active; the one of now then stays as an alias and as a login. `shard` is the one that sends
-    for `address`. `app_password` is shown once: where it is None, `fix` says how to get one. `created`: it
-    was not there before.
+    for `address`. `status` is the account's, or "suspended" while its tenant is. `app_password` is shown
+    once: where it is None, `fix` says how to get one. `created`: it was not there before.
     """
 
     grant_id: str

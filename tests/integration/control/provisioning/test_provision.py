@@ -278,3 +278,46 @@ def test_two_claims_on_one_domain_have_two_shards(control_services: ControlServi
     shards = {shard.name for shard in control_services.shards.list(OPERATOR, tenant="Globex")}
     assert "s1-2.mail.shared.example" in shards
     assert made.pending_address == "bob@shared.example"
+
+
+def test_what_is_being_deleted_is_not_given_as_if_it_worked(control_services: ControlServices) -> None:
+    asked = request(account_client_id="u-1")
+    made = control_services.provisioning.provision(OPERATOR, asked)
+    control_services.deletion.delete_account(OPERATOR, made.grant_id)
+    with pytest.raises(Conflict) as refused:
+        control_services.provisioning.provision(OPERATOR, asked)
+    assert refused.value.code == "account-deleting"
+    assert f"account restore {made.address}" in refused.value.fix
+    (row,) = control_services.provisioning.provision_batch(OPERATOR, [request()])
+    assert (row.status, row.code) == ("failed", "account-deleting")
+    control_services.deletion.restore_account(OPERATOR, made.grant_id)
+    assert control_services.provisioning.provision(OPERATOR, asked).grant_id == made.grant_id
+
+
+def test_what_is_suspended_says_so_and_what_resumes_it(control_services: ControlServices) -> None:
+    provision = control_services.provisioning.provision
+    made = provision(OPERATOR, request("Acme & Sons", account_client_id="u-1"))
+    control_services.tenants.suspend(OPERATOR, "Acme & Sons")
+    again = provision(OPERATOR, request("Acme & Sons", account_client_id="u-1"))
+    fresh = provision(OPERATOR, request("Acme & Sons", "eve"))
+    assert (again.grant_id, again.status, fresh.status) == (made.grant_id, "suspended", "suspended")
+    assert fresh.app_password is not None
+    for one in (again, fresh):
+        assert one.fix is not None
+        assert "gatepost tenant resume 'Acme & Sons'" in one.fix
+    control_services.tenants.resume(OPERATOR, "Acme & Sons")
+    control_services.accounts.update(OPERATOR, made.grant_id, suspended=True)
+    stopped = provision(OPERATOR, request("Acme & Sons", account_client_id="u-1"))
+    assert stopped.status == "suspended"
+    assert stopped.fix is not None
+    assert f"gatepost account resume {made.address}" in stopped.fix
+
+
+def test_the_way_to_a_password_begins_with_a_protocol(control_services: ControlServices) -> None:
+    made = control_services.provisioning.provision(OPERATOR, request(smtp=False, app_password=False))
+    assert made.fix is not None
+    before, _, after = made.fix.partition(", then ")
+    assert f"account update {made.address} --smtp" in before
+    assert f"app-password create {made.address}" in after
+    control_services.accounts.update(OPERATOR, made.address, smtp=True)
+    assert control_services.credentials.create(OPERATOR, made.address)[1]
