@@ -13,6 +13,7 @@ from gateway.faces.rendering import is_time, iso, plain
 
 Row = Mapping[str, Any]
 
+
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_CHANGES = 2
@@ -69,7 +70,7 @@ class Printer:
             _array(rows)
         elif self.quiet:
             for row in rows:
-                print(row.get("id") or row.get("grant_id") or row.get("name"))
+                _id_alone(row)
         elif listed := list(rows):
             _table(listed, columns)
         else:
@@ -80,7 +81,7 @@ class Printer:
         if self.as_json:
             print(json.dumps(plain(row), indent=2))
         elif self.quiet:
-            print(row.get("id") or row.get("grant_id") or row.get("name"))
+            _id_alone(row)
         else:
             width = max((len(key) for key in row), default=0)
             for key, value in row.items():
@@ -90,6 +91,18 @@ class Printer:
         """A remark for people; programs that asked for JSON do not see it."""
         if not self.as_json and not self.quiet:
             print(sentence)
+
+
+def _id_alone(row: Row) -> None:
+    """The id, if it has one; what is shown once goes to stderr, after the id, so that it is not lost."""
+    name = row.get("id") or row.get("grant_id") or row.get("name")
+    if name is None:
+        return
+    print(name)
+    # Only an API key's `key` is a secret: other rows have one that names a value.
+    shown_once = (row.get("app_password"), row.get("secret"), row.get("key") if "key_id" in row else None)
+    for secret in filter(None, shown_once):
+        print(name, secret, file=sys.stderr)
 
 
 def _array(rows: Iterable[Row]) -> None:

@@ -86,3 +86,44 @@ def test_every_mistake_of_a_file_is_told_before_the_first_row(cli: Cli, tmp_path
     for place in ("3: display_name: allowed", "3: environment: allowed", "4: app_password: it needs"):
         assert f"{rows}:{place}" in result.stderr
     assert [row["name"] for row in cli.json("tenant", "list")] == ["platform"]
+
+
+def test_the_records_of_a_provisioned_domain_can_be_read(cli: Cli) -> None:
+    made = cli.run("provision", "--tenant", "Acme", "--local-part", "bob", "--domain", "acme.example")
+    assert made.exit_code == 0
+    assert "domain           acme.example (pending)\n" in made.stdout
+    assert "shard            s1.mail.acme." in made.stdout
+    assert "{" not in made.stdout
+    told = made.stdout.partition("`gatepost domain verify acme.example`:")[2]
+    assert told.strip() == cli.run("domain", "records", "acme.example").stdout.strip()
+    trial = cli.run("provision", "--tenant", "Acme", "--local-part", "eve")
+    assert "domain verify" not in trial.stdout
+
+
+SECRETS = {
+    "app-password": ("app-password", "create", "bob@acme.trial.gatepost.test"),
+    "api-key": ("api-key", "create", "robot"),
+    "webhook": ("webhook", "create", "https://acme.example/", "--tenant", "Acme"),
+    "provision": ("provision", "--tenant", "Acme", "--local-part", "eve", "--smtp", "--app-password"),
+}
+
+
+@pytest.mark.parametrize("words", SECRETS.values(), ids=SECRETS)
+def test_quiet_loses_no_secret(cli: Cli, words: tuple[str, ...]) -> None:
+    cli.json("provision", "--tenant", "Acme", "--local-part", "bob", "--smtp")
+    made = cli.run(*words, "--quiet")
+    assert made.exit_code == 0, made.stderr
+    (name,) = made.stdout.split()
+    told, secret = made.stderr.split()
+    assert told == name
+    assert len(secret) > 20
+
+
+def test_quiet_loses_no_secret_of_many(cli: Cli, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.csv"
+    rows.write_text(HEADING + "A,bob,yes,yes\nB,a b,yes,yes\nC,bob,,\n")
+    done = cli.run("provision", "batch", str(rows), "--quiet")
+    first, second = done.stdout.split()
+    assert first != second
+    told, secret = done.stderr.split()
+    assert (told, secret[:3]) == (first, "gp_")

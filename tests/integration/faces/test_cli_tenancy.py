@@ -48,11 +48,21 @@ def test_a_move_tells_what_changes_before_it_is_made(cli: Cli, acme: str) -> Non
     looked = cli.run("account", "move", acme, "--workspace", "own", "--dry-run")
     assert "limits.account.messages_per_day" in looked.stdout
     assert "Nothing was changed." in looked.stdout
+    assert "auto" in looked.stdout
+    assert "explicit" in looked.stdout
     cli.json("tenant", "move", "Acme", "--workspace", "own")
     assert cli.json("account", "show", acme)["workspace"] == "own"
     preview = cli.run("tenant", "preview", "Acme", "--plan", "trial")
     assert preview.exit_code == 0
     assert cli.json("tenant", "preview", "Acme", "--plan", "trial")["to_plan"] == "trial"
+
+
+def test_tables_say_where_an_account_is_and_how_it_came_there(cli: Cli, acme: str) -> None:
+    row = next(line for line in cli.run("account", "list").stdout.splitlines() if acme in line)
+    assert row.split()[-3:-1] == ["default", "auto"]
+    moved = cli.run("tenant", "move", "Acme", "--workspace", "default").stdout
+    row = next(line for line in moved.splitlines() if acme in line)
+    assert row.split()[1:5] == ["default", "default", "auto", "explicit"]
 
 
 def test_a_password_is_printed_once(cli: Cli, acme: str) -> None:

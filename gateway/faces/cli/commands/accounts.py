@@ -14,7 +14,7 @@ from gateway.faces.cli.labels import label_options, labelled
 from gateway.faces.cli.options import dry_run_option, grace_option, list_options, reason_option
 from gateway.faces.cli.output import Printer
 
-ACCOUNT_COLUMNS = ("address", "status", "smtp", "imap", "aliases", "workspace_id", "grant_id")
+ACCOUNT_COLUMNS = ("address", "status", "smtp", "imap", "aliases", "workspace", "assignment", "grant_id")
 LOGIN_COLUMNS = ("at", "protocol", "address", "outcome", "credential_id")
 
 

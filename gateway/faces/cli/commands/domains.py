@@ -92,7 +92,7 @@ def domain_records(desk: Desk, printer: Printer, domain: str, form: str, origin:
     elif printer.as_json or printer.quiet:
         printer.many(rows, RECORD_COLUMNS)
     elif form == "table":
-        _print_records(printer, rows)
+        print_records(printer, rows)
     else:
         # Who wants a table does not pay for loading what writes zone files.
         from gateway.faces.cli.recordforms import email_text, zone_snippet
@@ -169,7 +169,7 @@ def domain_restore(desk: Desk, printer: Printer, domain: str) -> None:
     printer.one(desk.api.post(at("/v1/domains/{}/restore", domain)))
 
 
-def _print_records(printer: Printer, rows: list[dict[str, Any]]) -> None:
+def print_records(printer: Printer, rows: list[dict[str, Any]]) -> None:
     """A table of records, and below it what is to be known of each: of its making, and of what is there."""
     needs = {True: "required", False: "recommended"}
     printer.many([{**row, "need": needs[row["required"]]} for row in rows], RECORD_COLUMNS, "no records")

@@ -7,7 +7,10 @@ from typing import Any
 
 from gateway.faces.cli.output import Printer, Row
 
-MOVE_COLUMNS = ("address", "from_workspace", "to_workspace", "key", "before", "after")
+MOVE_COLUMNS = (
+    *("address", "from_workspace", "to_workspace", "from_assignment", "to_assignment"),
+    *("key", "before", "after"),
+)
 
 
 def print_moves(printer: Printer, result: Mapping[str, Any]) -> None:

@@ -12,6 +12,7 @@ import click
 from gateway.control.provisioning.files import COLUMNS, Row
 from gateway.faces.cli.batches import Results, in_lines, read_requests
 from gateway.faces.cli.command import command
+from gateway.faces.cli.commands.domains import print_records
 from gateway.faces.cli.commands.tenancy import environment_option
 from gateway.faces.cli.desk import Desk
 from gateway.faces.cli.labels import label_options
@@ -59,7 +60,19 @@ def provision(desk: Desk, printer: Printer, **options: Any) -> None:
         return
     if not options["local_part"]:
         raise click.UsageError("Missing option '--local-part', or the command `batch`.", context)
-    printer.one(desk.api.post("/v1/provision", _request(options)))
+    _print_one(printer, desk.api.post("/v1/provision", _request(options)))
+
+
+def _print_one(printer: Printer, made: dict[str, Any]) -> None:
+    """The identity, and what is to be published for it as `domain records` shows it."""
+    if printer.as_json or printer.quiet:
+        printer.one(made)
+        return
+    domain, shard = made["domain"], made["shard"]
+    printer.one({**made, "domain": f"{domain['name']} ({domain['state']})", "shard": shard and shard["name"]})
+    if domain["state"] not in ("active", "degraded"):
+        printer.say(f"\nPublish this, then `gatepost domain verify {domain['name']}`:")
+        print_records(printer, domain["records"])
 
 
 @click.argument("file", type=click.Path(exists=True, path_type=Path, dir_okay=False))
