@@ -24,7 +24,7 @@ from gateway.app.status import status_of
 from gateway.faces.api.application import build_app
 from gateway.faces.api.cursors import CursorSeal
 from gateway.faces.api.parts import ApiParts
-from gateway.faces.api.rates import Rates
+from gateway.faces.api.rates import FAILURES_AT_ONCE, FAILURES_PER_SECOND, Rates
 from gateway.faces.api.streams import Streams
 from gateway.system.config import Config, Endpoint
 from gateway.system.config.agreement import is_loopback
@@ -50,6 +50,7 @@ def api_parts(desk: OpenedDesk, note_use: NoteUse, send: Send) -> ApiParts:
         clock=ground.clock,
         ids=ground.ids,
         rates=Rates(ground.clock, config.requests_per_second, config.burst),
+        failures=Rates(ground.clock, FAILURES_PER_SECOND, FAILURES_AT_ONCE),
         note_use=note_use,
         explain=lambda *arguments, **options: explain(desk, *arguments, **options),
         status=lambda actor: status_of(desk, actor),

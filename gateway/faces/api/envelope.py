@@ -1,4 +1,4 @@
-"""What surrounds every request: a bound on its size before, headers about it after."""
+"""What surrounds every request: headers about it in every reply."""
 
 from __future__ import annotations
 
@@ -6,16 +6,12 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from starlette.datastructures import MutableHeaders
-from starlette.exceptions import HTTPException
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-BODY_OCTETS = 64 * 1024 * 1024
-"""Octets of a request: a message of the largest size in base64, with room for the rest."""
 
 
 class Envelope:
@@ -30,22 +26,13 @@ class Envelope:
             await self._app(scope, receive, send)
             return
         scope.setdefault("state", {})
-        seen = 0
-
-        async def bounded() -> Message:
-            nonlocal seen
-            message = await receive()
-            seen += len(message.get("body", b""))
-            if seen > BODY_OCTETS:
-                raise HTTPException(413, f"more than {BODY_OCTETS} octets were sent at once")
-            return message
 
         async def headed(message: Message) -> None:
             if message["type"] == "http.response.start":
                 _add_headers(scope, MutableHeaders(scope=message))
             await send(message)
 
-        await self._app(scope, bounded, headed)
+        await self._app(scope, receive, headed)
 
 
 def _add_headers(scope: Scope, headers: MutableHeaders) -> None:

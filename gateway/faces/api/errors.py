@@ -45,6 +45,19 @@ class TooManyRequests(ServiceError):
         self.retry_after = retry_after
 
 
+class BodyTooLarge(ServiceError):
+    """The body has more than its operation takes; `most` says more than what."""
+
+    status = 413
+
+    def __init__(self, most: str) -> None:
+        super().__init__(
+            "request-entity-too-large",
+            f"The body of the request has {most}.",
+            "docs/api.md says how large the body of each operation may be; send it in parts.",
+        )
+
+
 class UnsupportedMedia(ServiceError):
     """The body is of a kind that the operation does not take."""
 

@@ -11,7 +11,7 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_type_hints
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
@@ -19,37 +19,19 @@ from pydantic import BaseModel
 
 from gateway.control.paging import Page, PageQuery
 from gateway.control.records import Right
+from gateway.faces.api.admission import GuardedRoute
 from gateway.faces.api.etags import etag
+from gateway.faces.api.facts import Bounds, Current, Facts
 from gateway.faces.api.models import model_of, page_of
 from gateway.faces.rendering import plain
 
-if TYPE_CHECKING:
-    from gateway.control.records import Actor
-    from gateway.control.services import ControlServices
-
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 Handler = TypeVar("Handler", bound=Callable[..., Any])
-Current = Callable[["ControlServices", "Actor", Mapping[str, str]], Any]
-"""Shows a resource inside a transaction, by the path's parameters: what `If-Match` is compared with."""
 
 PROBLEM_CONTENT = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 """Of every refusal, in the description."""
+_TEXT = {"schema": {"type": "string"}}
 _ERRORS = (400, 401, 403, 404, 405, 409, 412, 413, 415, 422, 429, 500, 503)
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What a call must fulfil. `support`: the right of that name will do too. `once`: takes a key.
-
-    `many`: it shows a list, whose cursors are sealed on the way out and opened on the way in.
-    """
-
-    cli: str
-    right: Right
-    support: bool
-    once: bool
-    current: Current | None
-    many: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +40,6 @@ class Tagged:
 
     document: Any
     resource: Any
-
-
-def facts_of(endpoint: Any) -> Facts:
-    """What `operation` noted of a route's endpoint."""
-    facts: Facts = endpoint.facts
-    return facts
 
 
 def operation(
@@ -81,18 +57,23 @@ def operation(
     current: Current | None = None,
     media: str | tuple[str, ...] = (),
     takes: str | None = None,
+    bounds: Bounds | None = None,
 ) -> Callable[[Handler], Handler]:
     """Register a handler that returns a view (or Tagged), a Page of views (`many`), or a Response.
 
     `right`: "read" for GET, else "write". `shows`: the view's dataclass, or a Pydantic model. `once`: it
     takes an Idempotency-Key, as a POST does whose change is one of the control database. `media`: what its
-    Response may be beside what it shows. `takes`: a media type that its body may have instead of JSON. A
-    handler runs in a thread, where it may block, unless it is a coroutine function.
+    Response may be beside what it shows. `takes`: a media type that its body may have instead of JSON.
+    `bounds`: of its body, if it needs more than others. A handler runs in a thread, where it may block,
+    unless it is a coroutine function.
     """
     known_right: Right = right or ("read" if method == "GET" else "write")
-    facts = Facts(cli, known_right, support, method == "POST" if once is None else once, current, many)
+    takes_key = method == "POST" if once is None else once
 
     def register(handler: Handler) -> Handler:
+        shape = get_type_hints(handler, include_extras=True).get("body")
+        facts = Facts(cli, known_right, support, takes_key, current, many, bounds or Bounds(), takes, shape)
+
         @functools.wraps(handler)
         def run(*arguments: Any, **keywords: Any) -> Response:
             result = handler(*arguments, **_opened(keywords, facts))
@@ -114,7 +95,8 @@ def operation(
             response_model=None,
             response_class=Response if media and shows is None else JSONResponse,
             responses=_responses(shows, many, status, media),
-            openapi_extra=_described(facts, takes),
+            openapi_extra=_described(facts),
+            route_class_override=GuardedRoute,
         )
         return handler
 
@@ -174,7 +156,7 @@ def _responses(
     return described
 
 
-def _described(facts: Facts, takes: str | None) -> dict[str, Any]:
+def _described(facts: Facts) -> dict[str, Any]:
     """What OpenAPI says of the operation beside its parameters."""
     headers = []
     if facts.once:
@@ -185,7 +167,7 @@ def _described(facts: Facts, takes: str | None) -> dict[str, Any]:
         "x-gatepost-cli": facts.cli,
         "x-gatepost-right": facts.right,
         **({"parameters": headers} if headers else {}),
-        **({"requestBody": {"content": {takes: {"schema": {"type": "string"}}}}} if takes else {}),
+        **({"requestBody": {"content": {facts.takes: _TEXT}}} if facts.takes else {}),
     }
 
 

@@ -13,6 +13,7 @@ from pydantic import Discriminator, Field, StringConstraints, Tag
 
 from gateway.control.errors import Invalid
 from gateway.control.lookup import shown
+from gateway.faces.api.facts import MIB, Bounds
 from gateway.faces.api.models import Metadata, Name, Request, Text, seconds
 from gateway.outgoing.composing import (
     Address,
@@ -24,6 +25,8 @@ from gateway.outgoing.composing import (
 )
 
 RAW_TYPE = "message/rfc822"
+SEND_BOUNDS = Bounds(64 * MIB, 50_000)
+"""A message of the largest size in base64, with room for the rest."""
 
 _MOST_ADDRESSES = 10_000
 _MOST_ATTACHMENTS = 100

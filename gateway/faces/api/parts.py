@@ -45,6 +45,7 @@ class Status:
 class ApiParts:
     """The services behind the operations. `note_use(key, address)` remembers a key's last use.
 
+    `rates`: of keys; `failures`: of addresses that call without a valid one.
     `source_uri` is what events name as their source; `is_welcome`: whether a caller's key still lives.
     `public_url`: where others reach the API, without a final slash; None if they cannot.
     """
@@ -54,6 +55,7 @@ class ApiParts:
     clock: Clock
     ids: IdSource
     rates: Rates
+    failures: Rates
     note_use: Callable[[KnownKey, str], None]
     explain: Callable[..., Explained]
     status: Callable[[Actor], Status]

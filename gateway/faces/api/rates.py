@@ -7,6 +7,10 @@ from threading import Lock
 
 from gateway.system.clock import Clock
 
+FAILURES_PER_SECOND = 1.0
+FAILURES_AT_ONCE = 60
+"""What an address may send without a valid key."""
+
 _MOST_CALLERS = 10_000
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from gateway.faces.api.caller import UID_PREFIX
+from gateway.faces.api.admission import UID_PREFIX
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.faces.api.envelope import BODY_OCTETS
+from gateway.faces.api.facts import MIB
 from tests.support.api import ApiWorld
 from tests.support.control import OPERATOR
 
@@ -132,7 +132,7 @@ def test_metadata_filters_lists(api: ApiWorld) -> None:
 @pytest.mark.parametrize("database_dialect", ["sqlite"], indirect=True)
 def test_a_request_that_is_too_large_is_not_read_to_its_end(api: ApiWorld) -> None:
     headers = {"Authorization": f"Bearer {api.operator_key}", "Content-Type": "application/json"}
-    reply = api.send("POST", "/v1/tenants", headers=headers, content=b" " * (BODY_OCTETS + 1))
+    reply = api.send("POST", "/v1/tenants", headers=headers, content=b" " * (MIB + 1))
     assert reply.status_code == 413
     assert reply.json()["status"] == 413
 

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from fastapi.routing import APIRoute
 
 from gateway.faces.api.application import schema
-from gateway.faces.api.operation import facts_of
+from gateway.faces.api.facts import facts_of
 from gateway.faces.api.routes import ROOMS
 from tests.support.api import ApiWorld
 from tests.support.control import OPERATOR

@@ -8,7 +8,7 @@ import click
 import pytest
 from fastapi.routing import APIRoute
 
-from gateway.faces.api.operation import facts_of
+from gateway.faces.api.facts import facts_of
 from gateway.faces.api.routes import ROOMS
 from gateway.faces.cli.desk import Program
 from gateway.faces.cli.program import build

@@ -11,12 +11,14 @@ from pydantic import Field, StringConstraints
 from gateway.control.declarations.reading import LARGEST_FILE
 from gateway.control.declarations.values import Plan
 from gateway.faces.api.caller import Caller
+from gateway.faces.api.facts import MIB, Bounds
 from gateway.faces.api.models import Request, Text
 from gateway.faces.api.operation import operation
 
 api = APIRouter(tags=["declarations"])
 
 MOST_FILES = 20_000
+_BOUNDS = Bounds(64 * MIB, 4 * MOST_FILES)
 
 
 class DeclarationFile(Request):
@@ -45,13 +47,15 @@ class ExportedFile:
     text: str
 
 
-@operation(api, "POST", "/declarations/plan", cli="plan", right="read", shows=Plan, once=False)
+@operation(
+    api, "POST", "/declarations/plan", cli="plan", right="read", shows=Plan, once=False, bounds=_BOUNDS
+)
 def plan_declarations(call: Caller, body: DeclarationFiles) -> Plan:
     """What applying files would change; nothing is changed."""
     return call.services.declarations.plan(call.actor, body.read(), prune=body.prune)
 
 
-@operation(api, "POST", "/declarations/apply", cli="apply", shows=Plan)
+@operation(api, "POST", "/declarations/apply", cli="apply", shows=Plan, bounds=_BOUNDS)
 def apply_declarations(call: Caller, body: DeclarationFiles) -> Plan:
     """Make it so, in one transaction; shows what was changed."""
     return call.services.declarations.apply(call.actor, body.read(), prune=body.prune)

@@ -14,12 +14,14 @@ from gateway.control.paging import Page, PageQuery
 from gateway.control.records import Actor
 from gateway.control.services import ControlServices
 from gateway.faces.api.caller import Caller
+from gateway.faces.api.facts import MIB, Bounds
 from gateway.faces.api.listing import paging
 from gateway.faces.api.models import ClientId, Metadata, MetadataChange, Name, Patch, Request, Text
 from gateway.faces.api.operation import operation
 
 api = APIRouter(tags=["lists"])
 
+_BOUNDS = Bounds(4 * MIB)
 Values = Annotated[tuple[Text, ...], Field(max_length=MOST_AT_ONCE)]
 
 
@@ -56,7 +58,7 @@ def _current(services: ControlServices, actor: Actor, path: Mapping[str, str]) -
     return services.lists.show(actor, path["list_name"])
 
 
-@operation(api, "POST", "/lists", cli="list create", shows=ListView, status=201)
+@operation(api, "POST", "/lists", cli="list create", shows=ListView, status=201, bounds=_BOUNDS)
 def create_list(call: Caller, body: ListCreate) -> ListView:
     """Make a list, with up to 1000 items."""
     return call.services.lists.create(call.actor, **body.given())
@@ -100,21 +102,37 @@ def list_items(
     return call.services.lists.items(call.actor, list_name, page)
 
 
-@operation(api, "POST", "/lists/{list_name}/items", cli="list add", shows=ListView, current=_current)
+@operation(
+    api, "POST", "/lists/{list_name}/items", cli="list add", shows=ListView, current=_current, bounds=_BOUNDS
+)
 def add_items(call: Caller, list_name: str, body: Items) -> ListView:
     """Add up to 1000 items; those that are there stay."""
     return call.services.lists.add_items(call.actor, list_name, body.items)
 
 
 @operation(
-    api, "POST", "/lists/{list_name}/items/remove", cli="list remove", shows=ListView, current=_current
+    api,
+    "POST",
+    "/lists/{list_name}/items/remove",
+    cli="list remove",
+    shows=ListView,
+    current=_current,
+    bounds=_BOUNDS,
 )
 def remove_items(call: Caller, list_name: str, body: Items) -> ListView:
     """Take up to 1000 items out; those that are not there are left out."""
     return call.services.lists.remove_items(call.actor, list_name, body.items)
 
 
-@operation(api, "PUT", "/lists/{list_name}/items", cli="list replace", shows=ListView, current=_current)
+@operation(
+    api,
+    "PUT",
+    "/lists/{list_name}/items",
+    cli="list replace",
+    shows=ListView,
+    current=_current,
+    bounds=_BOUNDS,
+)
 def replace_items(call: Caller, list_name: str, body: Items) -> ListView:
     """Let these, up to 1000, be all that stands in a list."""
     return call.services.lists.replace_items(call.actor, list_name, body.items)

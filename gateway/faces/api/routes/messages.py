@@ -6,20 +6,19 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query
 from fastapi.responses import JSONResponse
 
 from gateway.control.errors import Invalid
 from gateway.control.paging import Page, PageQuery
 from gateway.faces.api.caller import Call, Caller
-from gateway.faces.api.errors import UnsupportedMedia
 from gateway.faces.api.listing import paging
 from gateway.faces.api.mailnames import MESSAGE, detailed, with_ids
 from gateway.faces.api.models import Name, Text, seconds
 from gateway.faces.api.operation import operation
-from gateway.faces.api.outgoing import RAW_TYPE, MessageSend, SendBody, raw_message
+from gateway.faces.api.outgoing import RAW_TYPE, SEND_BOUNDS, MessageSend, SendBody, raw_message
 from gateway.faces.rendering import plain
-from gateway.outgoing.composing import RawMessage, SendOptions, SentMessage
+from gateway.outgoing.composing import SendOptions, SentMessage
 from gateway.outgoing.queue.views import MessageSummary
 
 api = APIRouter(tags=["messages"])
@@ -72,9 +71,10 @@ class RawOptions:
     shows=SentMessage,
     status=202,
     takes=RAW_TYPE,
+    bounds=SEND_BOUNDS,
 )
 def send_message(
-    call: Caller, request: Request, grant_id: str, body: SendBody, raw: Annotated[RawOptions, Depends()]
+    call: Caller, grant_id: str, body: SendBody, raw: Annotated[RawOptions, Depends()]
 ) -> JSONResponse:
     """Send a message as an account: JSON, or `message/rfc822` as it is to go. It is durable then."""
     key = _key(call)
@@ -82,7 +82,7 @@ def send_message(
         _refuse_raw_options(raw)
         sent = call.parts.send(call.actor, grant_id, body.message(), body.options(key))
     else:
-        message = _raw(request, body, raw)
+        message = raw_message(body, raw.recipients)
         sent = call.parts.send(call.actor, grant_id, message, raw.options(key))
     headers = {"Idempotency-Replayed": "true"} if sent.repeated else None
     return JSONResponse(plain(sent), 202, headers=headers)
@@ -91,13 +91,6 @@ def send_message(
 def _key(call: Call) -> str | None:
     conditions = call.actor.conditions
     return conditions.once.key if conditions is not None and conditions.once is not None else None
-
-
-def _raw(request: Request, body: bytes, raw: RawOptions) -> RawMessage:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != RAW_TYPE:
-        raise UnsupportedMedia(kind, f"application/json, {RAW_TYPE}")
-    return raw_message(body, raw.recipients)
 
 
 def _refuse_raw_options(raw: RawOptions) -> None:

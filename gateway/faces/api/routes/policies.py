@@ -15,6 +15,7 @@ from gateway.control.records import Actor
 from gateway.control.services import ControlServices
 from gateway.faces.api.caller import Caller
 from gateway.faces.api.explained import Explained
+from gateway.faces.api.facts import MIB, Bounds
 from gateway.faces.api.listing import paging
 from gateway.faces.api.models import ClientId, MetadataChange, Name, Patch, Request, Text
 from gateway.faces.api.operation import operation
@@ -23,7 +24,8 @@ from gateway.outgoing.simulation import Simulation
 api = APIRouter(tags=["policies"])
 
 MOST_FILES = 1_000
-LONGEST_TEXT = 1024 * 1024
+LONGEST_TEXT = MIB
+_BOUNDS = Bounds(16 * MIB)
 
 Version = Annotated[int | None, Query(ge=1, le=2**31 - 1, description="An earlier version.")]
 
@@ -96,6 +98,7 @@ def list_policies(
     "POST",
     "/policies/plan",
     cli="policy plan",
+    bounds=_BOUNDS,
     right="read",
     shows=DocumentChange,
     many=True,
@@ -106,14 +109,23 @@ def plan_policies(call: Caller, body: Files) -> tuple[DocumentChange, ...]:
     return call.services.policies.plan_documents(call.actor, body.read())
 
 
-@operation(api, "POST", "/policies/apply", cli="policy apply", shows=DocumentChange, many=True)
+@operation(
+    api, "POST", "/policies/apply", cli="policy apply", shows=DocumentChange, many=True, bounds=_BOUNDS
+)
 def apply_policies(call: Caller, body: Files) -> tuple[DocumentChange, ...]:
     """Put documents in force, all or nothing; every account follows within a second."""
     return call.services.policies.apply_documents(call.actor, body.read())
 
 
 @operation(
-    api, "POST", "/policies/simulate", cli="policy simulate", right="read", shows=Simulation, once=False
+    api,
+    "POST",
+    "/policies/simulate",
+    cli="policy simulate",
+    right="read",
+    shows=Simulation,
+    once=False,
+    bounds=_BOUNDS,
 )
 def simulate_policies(call: Caller, body: Trial) -> Simulation:
     """What changed documents would have made of recorded mail: refused, held, by rule, account, message."""

@@ -18,6 +18,7 @@ from gateway.control.provisioning.values import (
 )
 from gateway.control.records import Environment
 from gateway.faces.api.caller import Caller
+from gateway.faces.api.facts import MIB, Bounds
 from gateway.faces.api.models import ClientId, LongName, Metadata, Name, Request, Text
 from gateway.faces.api.operation import operation
 
@@ -101,6 +102,7 @@ def provision(call: Caller, body: Provision) -> Provisioned:
     shows=ProvisionedRow,
     many=True,
     once=False,
+    bounds=Bounds(4 * MIB, 50_000),
 )
 def provision_batch(call: Caller, body: ProvisionBatch) -> tuple[ProvisionedRow, ...]:
     """Up to 500 of them, each in a transaction of its own; a call may be repeated, it does nothing twice."""
