@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -94,14 +94,16 @@ class AuditQuery:
 
 
 def newest(
-    session: Session, conditions: list[Condition], limit: int, database: str = CONTROL
+    session: Session, conditions: Sequence[Condition], limit: int, database: str = CONTROL
 ) -> tuple[AuditView, ...]:
     """The last entries that meet the conditions, newest first."""
     statement = both().where(*conditions).order_by(AuditEntryRow.number.desc()).limit(limit)
     return tuple(view_of(entry, payload, database) for entry, payload in session.execute(statement))
 
 
-def oldest_first(view: OpenView, conditions: list[Condition], database: str = CONTROL) -> Iterator[AuditView]:
+def oldest_first(
+    view: OpenView, conditions: Sequence[Condition], database: str = CONTROL
+) -> Iterator[AuditView]:
     """Every entry that meets the conditions, in the order of the chain: a page at a time, each in a
     transaction of its own that `view` opens."""
     number = 0

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from types import SimpleNamespace
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -25,6 +26,7 @@ from gateway.control.audit.report import (
     policy_at,
     timeline_of,
 )
+from gateway.control.audit.whose import find_tenant_id
 from gateway.control.errors import Forbidden, Invalid, NotFound
 from gateway.control.lookup import is_id, not_found
 from gateway.control.plans.model import PlanRow
@@ -32,7 +34,6 @@ from gateway.control.policies.documents import Kind
 from gateway.control.policies.model import DocumentVersionRow
 from gateway.control.raises.model import RaiseRow
 from gateway.control.records import Actor
-from gateway.control.tenants.find import find_tenant
 from gateway.control.tenants.model import TenantRow
 from gateway.control.transaction import ControlWrites
 from gateway.control.visibility import visible
@@ -104,14 +105,19 @@ class AuditHistory:
     def report(self, actor: Actor, tenant: str, since: float, until: float) -> AuditReport:
         """All accounts that a tenant had from `since` to `until` (seconds since 1970), and what befell them.
 
-        Raises NotFound, Invalid (an empty span), Forbidden.
+        The operator may name by its id a tenant that is gone. Raises NotFound, Invalid (an empty span),
+        Forbidden.
         """
         _require_tenant(actor)
         if since >= until:
             raise Invalid("empty-span", "The report would end before it begins.", "Give an earlier start.")
-        with self._writes.view() as session:
-            tenant_id = find_tenant(session, actor, tenant).id
+        tenant_id = self.tenant_id(actor, tenant)
         return build_report(self._facts(tenant_id), since, until, self._writes.clock.now())
+
+    def tenant_id(self, actor: Actor, reference: str) -> str:
+        """A tenant's id; for the operator also of one that is gone. Raises NotFound."""
+        with self._writes.view() as session:
+            return find_tenant_id(session, actor, reference)
 
     def _account(self, actor: Actor, reference: str) -> tuple[str, str]:
         try:
@@ -137,6 +143,7 @@ class AuditHistory:
         plans = self._entries(AuditQuery(resource_kind="tenant", resource_id=tenant_id))
         seen = sa.or_(AuditEntryRow.tenant_id == tenant_id, AuditEntryRow.tenant_id.is_(None))
         places = self._entries(AuditQuery(resource_kind="workspace"), seen)
+        raised = self._entries(AuditQuery(resource_kind="raise", tenant_id=tenant_id))
         with self._writes.view() as session:
             accounts = _accounts_now(session, tenant_id, account_id)
             for known in entries:
@@ -149,7 +156,7 @@ class AuditHistory:
                 accounts=accounts,
                 entries=entries,
                 passwords=passwords,
-                raises=_raises(session, tenant_id),
+                raises=_raises(session, tenant_id, raised),
             )
 
     def _entries(self, query: AuditQuery, *conditions: Condition) -> dict[str, list[AuditView]]:
@@ -233,20 +240,31 @@ def _policies(session: Session) -> PolicyHistory:
     )
 
 
-def _raises(session: Session, tenant_id: str) -> tuple[RaisedLimits, ...]:
+def _raises(
+    session: Session, tenant_id: str, entries: Mapping[str, Sequence[AuditView]]
+) -> tuple[RaisedLimits, ...]:
+    """All that ever were: the rows of those that are gone went with their account or tenant."""
     rows = session.scalars(
         sa.select(RaiseRow).where(RaiseRow.tenant_id == tenant_id).order_by(RaiseRow.created_at, RaiseRow.id)
     )
-    return tuple(
-        RaisedLimits(
-            row.account_id,
-            dict(row.limits),
-            row.created_at,
-            row.until if row.revoked_at is None else min(row.until, row.revoked_at),
-            row.reason,
-            row.created_by,
-        )
-        for row in rows
+    kept = {row.id: _raised(row) for row in rows}
+    gone = [
+        _raised(SimpleNamespace(**entries[raise_id][-1].after))
+        for raise_id in entries.keys() - kept.keys()
+        if entries[raise_id][-1].after is not None
+    ]
+    return tuple(sorted([*kept.values(), *gone], key=lambda one: one.since))
+
+
+def _raised(row: Any) -> RaisedLimits:
+    """From a raise's row, or what an entry holds of it."""
+    return RaisedLimits(
+        row.account_id,
+        dict(row.limits),
+        row.created_at,
+        row.until if row.revoked_at is None else min(row.until, row.revoked_at),
+        row.reason,
+        row.created_by,
     )
 
 

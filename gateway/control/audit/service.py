@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from gateway.control.audit.chain import AuditVerdict, follow
 from gateway.control.audit.entries import AuditQuery, AuditView, both, newest, oldest_first, view_of
 from gateway.control.audit.model import AuditEntryRow
+from gateway.control.audit.whose import find_tenant_id
 from gateway.control.installation.model import HeadRow
 from gateway.control.lookup import not_found
 from gateway.control.records import Actor
-from gateway.control.tenants.find import find_tenant
 from gateway.control.transaction import ControlWrites
 from gateway.control.visibility import Condition, visible
 
@@ -46,7 +46,7 @@ class AuditService:
         `by` is who made the change: an id, or `cli:root`. Raises NotFound (the tenant).
         """
         with self._writes.view() as session:
-            tenant_id = find_tenant(session, actor, tenant).id if tenant is not None else None
+            tenant_id = find_tenant_id(session, actor, tenant) if tenant is not None else None
             query = AuditQuery(resource_id, resource_kind, tenant_id, operation, by, since, until, before)
             return newest(session, [visible(actor, AuditEntryRow), *query.conditions()], limit)
 

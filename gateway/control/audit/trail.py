@@ -27,12 +27,12 @@ from gateway.control.audit.entries import (
 from gateway.control.audit.head import CONTROL, Head, head_seal, parse_head
 from gateway.control.audit.model import AuditEntryRow
 from gateway.control.audit.service import reference_condition
+from gateway.control.audit.whose import find_tenant_id
 from gateway.control.errors import Invalid, Unavailable
 from gateway.control.lookup import not_found
 from gateway.control.paging import Page
 from gateway.control.records import Actor
 from gateway.control.schema import metadata
-from gateway.control.tenants.find import find_tenant
 from gateway.control.visibility import visible
 from gateway.system.database import Database, DatabaseAway
 
@@ -68,14 +68,10 @@ class AuditTrail:
     ) -> Page[AuditView]:
         """Entries of all chains (or of one `database`), newest first, and the cursor to go on with.
 
-        `tenant` is a name or id, as well as the query's. Raises NotFound (the tenant, the database), Invalid
-        (the cursor).
+        `tenant` is a name or id, as well as the query's; for the operator also the id of one that is gone.
+        Raises NotFound (the tenant, the database), Invalid (the cursor).
         """
-        wanted = query or AuditQuery()
-        conditions = [visible(actor, AuditEntryRow), *wanted.conditions()]
-        if tenant is not None:
-            with self._view(CONTROL) as session:
-                conditions.append(AuditEntryRow.tenant_id == find_tenant(session, actor, tenant).id)
+        conditions = self._wanted(actor, query or AuditQuery(), tenant)
         places = _read_cursor(cursor)
         chains = []
         for name in self._chosen(database):
@@ -101,9 +97,14 @@ class AuditTrail:
                 return found
         raise not_found("audit", reference)
 
-    def export(self, actor: Actor) -> Iterator[AuditView]:
-        """All entries of all chains, oldest first; those of one chain stay in its order."""
-        conditions = [visible(actor, AuditEntryRow)]
+    def export(
+        self, actor: Actor, query: AuditQuery | None = None, *, tenant: str | None = None
+    ) -> Iterator[AuditView]:
+        """Those entries of all chains, oldest first; those of one chain stay in its order.
+
+        They are read a page at a time. Raises NotFound (the tenant) before the first.
+        """
+        conditions = self._wanted(actor, query or AuditQuery(), tenant)
         chains = [
             oldest_first(partial(self._view, name), conditions, name) for name in sorted(self._databases)
         ]
@@ -128,6 +129,13 @@ class AuditTrail:
         """Write every chain's head to the log: a copy elsewhere that a forger would have to change too."""
         for name, head in self.heads().items():
             self._log.info("audit_head", database=name, number=head.number, hash=head.hash)
+
+    def _wanted(self, actor: Actor, query: AuditQuery, tenant: str | None) -> Sequence[Condition]:
+        conditions = [visible(actor, AuditEntryRow), *query.conditions()]
+        if tenant is not None:
+            with self._view(CONTROL) as session:
+                conditions.append(AuditEntryRow.tenant_id == find_tenant_id(session, actor, tenant))
+        return conditions
 
     def _follow(self, name: str, logged: Sequence[Head], session: Session) -> AuditVerdict:
         return follow(session, self._audit_key, _head(self._audit_key, name, session), name, logged)
@@ -156,11 +164,13 @@ class AuditTrail:
             ) from error
 
 
-def _newest(conditions: list[Condition], limit: int, name: str, session: Session) -> tuple[AuditView, ...]:
+def _newest(
+    conditions: Sequence[Condition], limit: int, name: str, session: Session
+) -> tuple[AuditView, ...]:
     return newest(session, conditions, limit, name)
 
 
-def _one(conditions: list[Condition], name: str, session: Session) -> AuditView | None:
+def _one(conditions: Sequence[Condition], name: str, session: Session) -> AuditView | None:
     return next(iter(newest(session, conditions, 1, name)), None)
 
 

@@ -9,6 +9,8 @@ import json
 import pytest
 
 from gateway.control.accounts.view import AccountView
+from gateway.control.deletion.purge import Purge
+from tests.integration.control.services.test_deletion import Mail
 from tests.support.api import ApiWorld
 from tests.support.control import OPERATOR
 
@@ -77,3 +79,24 @@ def test_usage_is_counted_for_each_tenant_and_shown_to_its_own(api: ApiWorld, ac
     assert api.done("GET", "/v1/usage?month=2027-01", key=api.key(tenant="Other"))["items"] == []
     elsewhere = api.services.workspaces.create(OPERATOR, "elsewhere", tenant="Acme")
     assert api.done("GET", "/v1/usage?month=2027-01", key=api.key(workspace=elsewhere.id))["items"] == []
+
+
+def test_the_operator_is_told_of_a_tenant_that_is_gone_and_nobody_else_is(api: ApiWorld) -> None:
+    services, clock = api.services, api.services.writes.clock
+    acme = services.tenants.create(OPERATOR, "acme")
+    account = services.accounts.create(OPERATOR, f"joe@{acme.domains[0]}", tenant="acme")
+    message = api.mail(account.id)
+    services.deletion.delete_tenant(OPERATOR, "acme", grace_seconds=0)
+    while acme.id in {tenant.id for tenant in services.tenants.list(OPERATOR)}:
+        clock.advance(60.0)  # type: ignore[attr-defined]
+        Purge(services.writes, Mail()).run(OPERATOR)
+    listed = api.done("GET", f"/v1/messages?tenant={acme.id}")["items"]
+    assert [one["id"] for one in listed] == [message]
+    report = f"/v1/tenants/{acme.id}/audit-report?since=2000-01-01&until=2100-01-01"
+    paths = (f"/v1/messages?tenant={acme.id}", f"/v1/audit?tenant={acme.id}", report)
+    services.tenants.create(OPERATOR, "globex")
+    other = api.key(tenant="globex")
+    for path in paths:
+        assert api.call("GET", path).status_code == 200, path
+        assert api.call("GET", path, key=other).status_code == 404, path
+        assert api.call("GET", path.replace(acme.id, acme.id[:-4] + "0000")).status_code == 404, path

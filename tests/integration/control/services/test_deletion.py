@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -336,3 +337,32 @@ def test_a_last_export_has_everything_but_secrets(services: ControlServices) -> 
     audited = [one["operation"] for one in documents if one["resource"] == "audit"]
     assert audited[0] == "tenant.create"
     assert audited[-1] == "tenant.delete"
+
+
+def test_the_operator_asks_about_a_tenant_that_is_gone_by_its_id(
+    services: ControlServices, purge: Callable[[], PurgeReport], clock: TickingClock, tmp_path: Path
+) -> None:
+    strict = tmp_path / "strict.toml"
+    strict.write_text('extends = "default"\n[limits.account]\nmessages_per_day = 10\n')
+    services.policies.apply(OPERATOR, strict)
+    services.workspaces.create(OPERATOR, "own", tenant="acme", policy="strict")
+    services.accounts.update(OPERATOR, "bob@acme.test", workspace="own")
+    acme, bob = services.tenants.show(OPERATOR, "acme"), services.accounts.show(OPERATOR, "bob@acme.test")
+    services.raises.create(OPERATOR, bob.id, {"daily": 5_000}, until=clock.now() + WEEK, reason="launch")
+    ended = services.raises.create(OPERATOR, bob.id, {"daily": 9_000}, until=clock.now() + WEEK, reason="x")
+    services.raises.revoke(OPERATOR, ended.id)
+    then = clock.now()
+    services.deletion.delete_tenant(OPERATOR, "acme", grace_seconds=0)
+    while acme.id in {tenant.id for tenant in services.tenants.list(OPERATOR)}:
+        clock.advance(60.0)
+        purge()
+    entries = services.audit.list(OPERATOR, tenant=acme.id, limit=500)
+    assert {entry.tenant_id for entry in entries} == {acme.id}
+    report = services.history.report(OPERATOR, acme.id, 0.0, clock.now())
+    assert [account.address for account in report.accounts] == ["bob@acme.test"]
+    assert [one.reason for one in services.history.account_at(OPERATOR, bob.id, then).raises] == ["launch"]
+    for actor, reference in ((limited(acme.id), "acme"), (OPERATOR, "acme"), (OPERATOR, bob.id)):
+        with pytest.raises(NotFound):
+            services.history.report(actor, reference, 0.0, clock.now())
+    with pytest.raises(NotFound):
+        services.history.tenant_id(limited(services.tenants.show(OPERATOR, "globex").id), acme.id)
