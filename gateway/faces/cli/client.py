@@ -6,16 +6,17 @@ import http.client
 import json
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import quote, unquote, urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from gateway.faces.cli.output import EXIT_FAILED, EXIT_USAGE, USAGE_CODES, CommandFailed
 
 _SECONDS = 600.0
 _PAGE = 500
+_PIECE = 65_536
 _JSON = ("application/json", "application/problem+json")
 
 
@@ -33,6 +34,10 @@ class Transport(Protocol):
 
     def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> Reply:
         """Send one request. Raises CommandFailed if nobody answers."""
+        ...
+
+    def stream(self, target: str) -> Iterator[bytes]:
+        """GET what may be long, piece by piece. Raises CommandFailed if nobody answers, or refuses."""
         ...
 
 
@@ -75,6 +80,16 @@ class ApiClient:
             if cursor is None:
                 return
 
+    def lines(self, path: str, **query: Any) -> Iterator[str]:
+        """The lines of a text that may be long, while it is sent. Raises CommandFailed."""
+        rest = b""
+        for piece in self._transport.stream(_target(path, query)):
+            *whole, rest = (rest + piece).split(b"\n")
+            for line in whole:
+                yield line.decode()
+        if rest:
+            yield rest.decode()
+
     def call(
         self,
         method: str,
@@ -93,7 +108,7 @@ class ApiClient:
             sent["Content-Type"] = "application/json"
         reply = self._transport.send(method, _target(path, query or {}), sent, octets)
         if reply.status >= 400:
-            raise _failed(reply)
+            raise failure(reply)
         if not reply.body:
             return None
         if reply.headers.get("content-type", "").partition(";")[0] not in _JSON:
@@ -128,9 +143,16 @@ class SocketTransport:
 
     def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> Reply:
         """See Transport."""
+        return _exchange(self._connection(), str(self._path), method, target, headers, body)
+
+    def stream(self, target: str) -> Iterator[bytes]:
+        """See Transport."""
+        return _pieces(self._connection(), str(self._path), target, {})
+
+    def _connection(self) -> http.client.HTTPConnection:
         connection = http.client.HTTPConnection("localhost", timeout=_SECONDS)
         connection.sock = self._connect()
-        return _exchange(connection, str(self._path), method, target, headers, body)
+        return connection
 
     def _connect(self) -> socket.socket:
         folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
@@ -162,72 +184,27 @@ class UrlTransport:
 
     def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> Reply:
         """See Transport."""
-        host, port = self._url.hostname or "", self._url.port
-        connection: http.client.HTTPConnection
-        if self._url.scheme == "https":
-            import ssl
+        sent = {**headers, **self._credentials}
+        place = self._url.geturl()
+        return _exchange(self._connection(), place, method, self._url.path + target, sent, body)
 
-            context = ssl.create_default_context(cafile=self._ca_file)
-            connection = http.client.HTTPSConnection(host, port, timeout=_SECONDS, context=context)
-        else:
-            connection = http.client.HTTPConnection(host, port, timeout=_SECONDS)
-        sent = {**headers, "Authorization": f"Bearer {self._key}"}
-        return _exchange(connection, self._url.geturl(), method, self._url.path + target, sent, body)
-
-
-class LocalTransport:
-    """To the same application in this process, over the databases: while nothing serves."""
-
-    def __init__(self, app: Callable[..., Any], peer: str) -> None:
-        """`peer`: who asks, as the server would name a user on the Unix socket."""
-        self._app = app
-        self._peer = peer
-
-    def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> Reply:
+    def stream(self, target: str) -> Iterator[bytes]:
         """See Transport."""
-        import asyncio
+        place = self._url.geturl()
+        return _pieces(self._connection(), place, self._url.path + target, self._credentials)
 
-        return asyncio.run(self._send(method, target, headers, body or b""))
+    @property
+    def _credentials(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._key}"}
 
-    async def _send(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Reply:
-        path, _, query = target.partition("?")
-        scope = {
-            "type": "http",
-            # From 2.4 on nobody listens for a disconnection while a response goes out: here there is none.
-            "asgi": {"version": "3.0", "spec_version": "2.4"},
-            "http_version": "1.1",
-            "method": method,
-            "scheme": "http",
-            "path": unquote(path),
-            "raw_path": path.encode("ascii"),
-            "query_string": query.encode("ascii"),
-            "root_path": "",
-            "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()],
-            "client": (self._peer, 0),
-            "server": ("localhost", 0),
-            "state": {},
-        }
-        requests = iter(({"type": "http.request", "body": body, "more_body": False},))
-        messages: list[Any] = []
+    def _connection(self) -> http.client.HTTPConnection:
+        host, port = self._url.hostname or "", self._url.port
+        if self._url.scheme != "https":
+            return http.client.HTTPConnection(host, port, timeout=_SECONDS)
+        import ssl
 
-        async def receive() -> Any:
-            return next(requests, {"type": "http.disconnect"})
-
-        async def send(message: Any) -> None:
-            messages.append(message)
-
-        try:
-            await self._app(scope, receive, send)
-        except Exception:
-            # What was unforeseen is in the log and answered with 500 by now; if not, it is told here.
-            if not messages:
-                raise
-        start = messages[0]
-        return Reply(
-            start["status"],
-            {name.decode().lower(): value.decode("latin-1") for name, value in start["headers"]},
-            b"".join(message.get("body", b"") for message in messages[1:]),
-        )
+        context = ssl.create_default_context(cafile=self._ca_file)
+        return http.client.HTTPSConnection(host, port, timeout=_SECONDS, context=context)
 
 
 def _exchange(
@@ -244,16 +221,37 @@ def _exchange(
         octets = answer.read()
         return Reply(answer.status, {name.lower(): value for name, value in answer.getheaders()}, octets)
     except (OSError, http.client.HTTPException) as error:
-        raise CommandFailed(
-            "no-answer",
-            f"{place} does not answer: {error or type(error).__name__}.",
-            "Look whether the gateway runs there; its log says why if not.",
-        ) from error
+        raise _unanswered(place, error) from error
     finally:
         connection.close()
 
 
-def _failed(reply: Reply) -> CommandFailed:
+def _pieces(
+    connection: http.client.HTTPConnection, place: str, target: str, headers: Mapping[str, str]
+) -> Iterator[bytes]:
+    try:
+        connection.request("GET", target, None, dict(headers))
+        answer = connection.getresponse()
+        if answer.status >= 400:
+            raise failure(Reply(answer.status, {}, answer.read()))
+        while piece := answer.read1(_PIECE):
+            yield piece
+    except (OSError, http.client.HTTPException) as error:
+        raise _unanswered(place, error) from error
+    finally:
+        connection.close()
+
+
+def _unanswered(place: str, error: Exception) -> CommandFailed:
+    return CommandFailed(
+        "no-answer",
+        f"{place} does not answer: {error or type(error).__name__}.",
+        "Look whether the gateway runs there; its log says why if not.",
+    )
+
+
+def failure(reply: Reply) -> CommandFailed:
+    """What a command says of a refusal."""
     try:
         document = json.loads(reply.body)
         code, detail, fix = document["code"], document["detail"], document["fix"]

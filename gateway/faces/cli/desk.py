@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 
 from gateway.control.records import Actor
-from gateway.faces.cli.client import ApiClient, LocalTransport, SocketTransport, Transport, UrlTransport
+from gateway.faces.cli.client import ApiClient, SocketTransport, Transport, UrlTransport
+from gateway.faces.cli.local import LocalTransport
 from gateway.faces.cli.output import EXIT_USAGE, CommandFailed
 from gateway.system.config import DEFAULT_PATH, Config, load
 

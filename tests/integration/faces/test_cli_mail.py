@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from pathlib import Path
 
 import pytest
@@ -79,3 +80,22 @@ def test_the_reports_tell_what_there_is(cli: Cli, api: ApiWorld) -> None:
     verdict = cli.json("audit", "verify")
     assert (verdict["whole"], verdict["problem"]) == (True, None)
     assert {one["database"] for one in verdict["databases"]} == {"control", "default"}
+
+
+def test_the_audit_is_exported_line_by_line_for_a_tenant_and_a_time(cli: Cli, api: ApiWorld) -> None:
+    acme = api.services.tenants.show(OPERATOR, "Acme")
+    api.services.tenants.create(OPERATOR, "Other")
+    entries = [json.loads(line) for line in cli.run("audit", "export").stdout.splitlines()]
+    numbers = [one["number"] for one in entries if one["database"] == "control"]
+    assert numbers == list(range(1, len(numbers) + 1))
+    own = [json.loads(line) for line in cli.run("audit", "export", "--tenant", "Acme").stdout.splitlines()]
+    assert own == [one for one in entries if one["tenant_id"] == acme.id]
+    assert cli.json("audit", "export", "--tenant", acme.id) == own
+    assert cli.run("audit", "export", "--quiet", "--tenant", "Acme").stdout.split() == [o["id"] for o in own]
+    assert cli.run("audit", "export", "--until", "2001-01-01").stdout == ""
+    assert cli.run("audit", "export", "--since", "2001-01-01", "--until", "2999-01-01").stdout.count(
+        "\n"
+    ) == len(entries)
+    refused = cli.run("audit", "export", "--tenant", "nobody")
+    assert refused.exit_code == 1
+    assert "nobody" in refused.stderr

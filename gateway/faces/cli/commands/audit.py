@@ -109,10 +109,19 @@ def audit_verify(desk: Desk, printer: Printer, heads: tuple[str, ...]) -> None:
 
 
 @command(audit, "export")
-def audit_export(desk: Desk, printer: Printer) -> None:
-    """Every change, oldest first."""
-    lines = desk.api.get("/v1/audit/export") or ""
-    printer.many(map(json.loads, lines.splitlines()), AUDIT_COLUMNS, "no changes yet")
+@click.option("--tenant", help="Only this tenant's; by its id also one that is gone.")
+@click.option("--since", help="2027-01-31 or 2027-01-31T12:00:00Z.")
+@click.option("--until", help="As --since.")
+def audit_export(
+    desk: Desk, printer: Printer, tenant: str | None, since: str | None, until: str | None
+) -> None:
+    """Every change, oldest first: a JSON document a line, written as they come."""
+    lines = desk.api.lines("/v1/audit/export", tenant=tenant, since=moment(since), until=moment(until))
+    if printer.as_json or printer.quiet:
+        printer.many(map(json.loads, lines), ())
+    else:
+        for line in lines:
+            click.echo(line)
 
 
 @command(audit, "report")
