@@ -6,23 +6,26 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from gateway.app import obstacles
 from gateway.app.desk import OpenedDesk
 from gateway.app.parts import Ground
 from gateway.app.sending import ceilings
 from gateway.app.window import ControlWindow
 from gateway.control.accounts.view import AccountView
 from gateway.control.directory import Directory, Refused, RefusedReason
-from gateway.control.errors import Invalid
-from gateway.control.records import Actor, Identity
-from gateway.edges.submission.standing import standing_reply
+from gateway.control.errors import Invalid, Unavailable
+from gateway.control.records import Actor, Identity, KeyRecord, ShardRecord
 from gateway.faces.api.explained import Explained, Way
 from gateway.mail.address import AddressError, Mailbox, parse_mailbox
 from gateway.mail.reply import Reply
-from gateway.outgoing.policy import Decision, Step
+from gateway.outgoing.policy import Step
 from gateway.outgoing.policy import explain as explain_policy
 from gateway.outgoing.quota import charges_for
+from gateway.outgoing.quota.counters import Key, keys_of
+from gateway.outgoing.quota.reading import read_counters
 from gateway.outgoing.shards import choose_shard
 from gateway.system.config import parse_size
+from gateway.system.database import DatabaseAway
 
 _ACCEPTED = Reply(250, "2.0.0", "queued as <ID>")
 _HELD = Reply(250, "2.0.0", "queued as <ID> held")
@@ -73,7 +76,7 @@ def explain(
             size=_octets(size),
             stream=stream,
         )
-        return _explained(ground, ControlWindow(directory), identity, refused, message)
+        return _Case(ground, ControlWindow(directory), identity, message).explained(refused)
     finally:
         directory.stop()
 
@@ -82,8 +85,7 @@ async def _standing(
     directory: Directory, account_id: str, password: str | None
 ) -> tuple[Identity | None, Refused | None]:
     """Who would send, and why not: a password that was revoked is spoken of by its account."""
-    protocol = None if password is None else "smtp"
-    identity, refused = await directory.standing(account_id, password, protocol)
+    identity, refused = await directory.standing(account_id, password, "smtp")
     if identity is None and password is not None:
         identity, _ = await directory.standing(account_id, None)
     return identity, refused
@@ -103,57 +105,112 @@ def _password(desk: OpenedDesk, actor: Actor, account: AccountView, reference: s
     return found.id
 
 
-def _explained(
-    ground: Ground, window: ControlWindow, identity: Identity, refused: Refused | None, message: _Message
-) -> Explained:
-    answer = explain_policy(
-        identity,
-        window.claims,
-        sender=message.sender,
-        recipients=message.recipients,
-        size=message.size,
-        at=ground.clock.now(),
-        ceilings=ceilings(ground.config),
-        stream=message.stream,
-    )
-    decision = answer.decision
-    stands = _standing_step(refused)
-    stream = decision.options.stream
-    return Explained(
-        account=identity.account.address,
-        credential=_key_id(identity),
-        tenant=identity.tenant.name,
-        plan=identity.tenant.plan,
-        workspace=identity.workspace.name,
-        environment=identity.workspace.environment,
-        location=identity.workspace.location,
-        policy=identity.policy.name,
-        policy_version=identity.policy.version,
-        reply=str(_reply(decision) if refused is None else standing_reply(refused)),
-        rule=decision.rule if refused is None else stands.rule,
-        stream=stream,
-        values=tuple(answer.values),
-        steps=(stands, *decision.steps),
-        charges=tuple(_charges(identity, len(message.recipients))),
-        ways=tuple(_way(ground, window, identity, message.sender, to, stream) for to in message.recipients),
-        selectors=tuple(_selectors(window, identity, message.sender)),
-    )
+class _Case:
+    """One message that is not sent, with all that is asked about it."""
 
+    def __init__(self, ground: Ground, window: ControlWindow, identity: Identity, message: _Message) -> None:
+        self._ground = ground
+        self._window = window
+        self._identity = identity
+        self._message = message
+        self._now = ground.clock.now()
+        self._answer = explain_policy(
+            identity,
+            window.claims,
+            sender=message.sender,
+            recipients=message.recipients,
+            size=message.size,
+            at=self._now,
+            ceilings=ceilings(ground.config),
+            stream=message.stream,
+        )
+        self._charges = charges_for(identity, len(message.recipients))
+        self._counters = self._read_counters()
+        self._keys = [key for key in window.keys_of(message.sender.domain_key) if self._signs(key)]
+        self._shards = [self._shard(to) for to in message.recipients]
 
-def _standing_step(refused: Refused | None) -> Step:
-    if refused is None:
-        return Step("sign-in", "passed")
-    return Step("sign-in", "refused", refused.reason.value.replace("_", " "))
+    def explained(self, refused: Refused | None) -> Explained:
+        """All of it; `refused`: why its sender may not act."""
+        identity, decision = self._identity, self._answer.decision
+        reply, rule, steps = self._verdict(refused)
+        return Explained(
+            account=identity.account.address,
+            credential=_key_id(identity),
+            tenant=identity.tenant.name,
+            plan=identity.tenant.plan,
+            workspace=identity.workspace.name,
+            environment=identity.workspace.environment,
+            location=identity.workspace.location,
+            policy=identity.policy.name,
+            policy_version=identity.policy.version,
+            reply=str(reply),
+            rule=rule,
+            stream=decision.options.stream,
+            values=tuple(self._answer.values),
+            steps=steps,
+            charges=tuple(self._told_charges()),
+            ways=tuple(map(_way, self._message.recipients, self._shards)),
+            selectors=tuple(
+                f"{key.selector}._domainkey.{key.domain} ({key.algorithm})" for key in self._keys
+            ),
+        )
 
+    def _verdict(self, refused: Refused | None) -> tuple[Reply, str, tuple[Step, ...]]:
+        """The reply that a client would have first, the rule that gives it, and every question."""
+        decision = self._answer.decision
+        before = (
+            obstacles.sign_in(refused),
+            obstacles.installation_size(self._message.size, self._ground.config.limits.message_bytes),
+        )
+        new = len(self._message.recipients)
+        quota = obstacles.quota(self._charges, self._counters, new, self._now)
+        after = (
+            obstacles.signature(self._message.sender.domain_key, self._keys),
+            obstacles.way_out(self._shards, self._identity.workspace.environment),
+        )
+        policy = obstacles.Checked(Step(decision.rule, "refused"), decision.reply)
+        middle = (policy, quota) if obstacles.is_early(decision) else (quota, policy)
+        steps = (*(one.step for one in before), *decision.steps, quota.step, *(one.step for one in after))
+        for one in (*before, *middle, *after):
+            if one.reply is not None:
+                return one.reply, one.step.rule, steps
+        return (_HELD if decision.action == "hold" else _ACCEPTED), decision.rule, steps
 
-def _reply(decision: Decision) -> Reply:
-    return decision.reply or (_HELD if decision.action == "hold" else _ACCEPTED)
+    def _read_counters(self) -> dict[Key, int]:
+        """What the counters stand at. Raises Unavailable."""
+        name = self._identity.workspace.location
+        try:
+            with self._ground.locations[name].read() as connection:
+                return read_counters(connection, keys_of(self._charges, self._now, self._now))
+        except DatabaseAway as error:
+            raise Unavailable(
+                "location-away",
+                f"The counters of location {name} cannot be read: {error}.",
+                "Start the database, or see `gatepost check` for what is wrong.",
+            ) from error
 
+    def _told_charges(self) -> Iterator[str]:
+        for charge, value in obstacles.spent(self._charges, self._counters, self._now):
+            yield (
+                f"{charge.amount} of {charge.limit} {charge.metric.replace('_', ' ')} a {charge.window} "
+                f"of the {charge.scope}, {value} taken ({charge.document})"
+            )
 
-def _selectors(window: ControlWindow, identity: Identity, author: Mailbox) -> Iterator[str]:
-    for key in window.keys_of(author.domain_key):
-        if key.state == "active" and key.tenant_id == identity.tenant.id:
-            yield f"{key.selector}._domainkey.{key.domain} ({key.algorithm})"
+    def _signs(self, key: KeyRecord) -> bool:
+        return (
+            key.state == "active" and key.tenant_id == self._identity.tenant.id and key.domain_id is not None
+        )
+
+    def _shard(self, to: Mailbox) -> ShardRecord | None:
+        author = self._message.sender.domain_key
+        return choose_shard(
+            self._window.shards_of(self._identity.tenant.id, self._identity.workspace.environment),
+            from_domain=author,
+            stream=self._answer.decision.options.stream,
+            recipient_domain=to.domain_key,
+            organisational_domain=self._ground.organisations.domain,
+            own_only=any(claim.kind == "trial" for claim in self._window.claims(author)),
+        )
 
 
 def _key_id(identity: Identity) -> str | None:
@@ -161,25 +218,11 @@ def _key_id(identity: Identity) -> str | None:
     return None if credential is None else credential.key_id or credential.id
 
 
-def _charges(identity: Identity, recipients: int) -> Iterator[str]:
-    for charge in charges_for(identity, recipients):
-        yield (
-            f"{charge.amount} of {charge.limit} {charge.metric.replace('_', ' ')} a {charge.window} "
-            f"of the {charge.scope} ({charge.document})"
-        )
+def _selector(key: KeyRecord) -> str:
+    return f"{key.selector}._domainkey.{key.domain} ({key.algorithm})"
 
 
-def _way(
-    ground: Ground, window: ControlWindow, identity: Identity, author: Mailbox, to: Mailbox, stream: str
-) -> Way:
-    shard = choose_shard(
-        window.shards_of(identity.tenant.id, identity.workspace.environment),
-        from_domain=author.domain_key,
-        stream=stream,
-        recipient_domain=to.domain_key,
-        organisational_domain=ground.organisations.domain,
-        own_only=any(claim.kind == "trial" for claim in window.claims(author.domain_key)),
-    )
+def _way(to: Mailbox, shard: ShardRecord | None) -> Way:
     if shard is None:
         return Way(str(to), None, None, None, None)
     source = shard.source.helo if shard.source is not None else None
