@@ -9,10 +9,12 @@ from sqlalchemy.orm import Session
 
 from gateway.control.domains.dnsrecords import domain_records, in_fixed_set, shard_records
 from gateway.control.domains.facts import DomainFacts, PlatformFacts, domain_facts, platform_facts
+from gateway.control.domains.keyrecords import key_records
 from gateway.control.domains.model import DomainRow
 from gateway.control.domains.platformrecords import common_records
 from gateway.control.domains.publishing.values import PLATFORM, RecordKey, Wanted
 from gateway.control.domains.view import RecordView
+from gateway.control.keys.model import KeyRow, published_keys
 from gateway.control.settings import ControlSettings
 from gateway.control.shards.model import ShardRow
 
@@ -31,9 +33,13 @@ def desired(
     for facts in domain_facts(session, ids):
         yield from of_domain(facts, platform, settings)
     for shard, domain in _other_shards(session, now, ids):
-        if domain is None or not in_fixed_set(domain, settings):
-            records = shard_records(shard, domain, platform, settings)
-            yield from merged(records, shard.domain_id or shard.id, shard.tenant_id)
+        fixed = domain is not None and in_fixed_set(domain, settings)
+        records = [] if fixed else shard_records(shard, domain, platform, settings)
+        if domain is not None:
+            # What it has queued is signed as it leaves.
+            keys = session.scalars(published_keys().where(KeyRow.shard_id == shard.id).order_by(KeyRow.id))
+            records += key_records(domain, keys.all(), (), settings)
+        yield from merged(records, shard.domain_id or shard.id, shard.tenant_id)
 
 
 def of_domain(facts: DomainFacts, platform: PlatformFacts, settings: ControlSettings) -> Iterator[Wanted]:

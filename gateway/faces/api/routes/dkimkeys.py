@@ -39,7 +39,7 @@ class KeyImport(Request):
 
 
 class KeyRotate(Request):
-    """Whose keys get successors."""
+    """Whose keys get successors: a domain's, or a shard's."""
 
     domain: LongName
 
@@ -69,7 +69,7 @@ def import_key(call: Caller, body: KeyImport) -> KeyView:
 
 @operation(api, "POST", "/dkim-keys/rotate", cli="dkim-key rotate", shows=KeyView, many=True)
 def rotate_keys(call: Caller, body: KeyRotate) -> tuple[KeyView, ...]:
-    """Make a successor for each active key of a domain."""
+    """Make a successor for each active key of a domain or a shard, or name the one that waits."""
     return call.services.keys.rotate(call.actor, body.domain)
 
 

@@ -180,7 +180,7 @@ def dkim_key_import(desk: Desk, printer: Printer, domain: str, file: Path, selec
 @command(dkim_key, "rotate")
 @click.argument("domain")
 def dkim_key_rotate(desk: Desk, printer: Printer, domain: str) -> None:
-    """Make a successor for each active key of a domain."""
+    """Make a successor for each active key of a domain or a shard, or name the one that waits."""
     printer.many(desk.api.post("/v1/dkim-keys/rotate", {"domain": domain})["items"], KEY_COLUMNS)
 
 

@@ -18,6 +18,7 @@ from gateway.control.domains.watch.watcher import DomainWatch
 from gateway.control.errors import NotFound, TooMany
 from gateway.control.events.audited import AuditedEvents
 from gateway.control.events.source import Wanted
+from gateway.control.keys.view import KeyView
 from gateway.control.services import ControlServices
 from gateway.system.authority import AuthoritySettings, Budget
 from gateway.system.clock import ManualClock, SystemClock
@@ -274,6 +275,32 @@ async def test_a_key_is_used_once_everybody_sees_it_and_a_new_record_is_looked_f
     await world.go(70)
     assert world.services.keys.show(OPERATOR, new.id).state == "active"
     assert world.state() == "active"
+
+
+async def test_a_shards_key_makes_no_domain_active_and_signs_once_everybody_sees_it(world: World) -> None:
+    world.add()
+    shard = world.services.shards.create(OPERATOR, "s1.acme.test", tenant="acme", sign=True)
+
+    def key_of(name: str) -> KeyView:
+        [found] = [one for one in world.services.keys.list(OPERATOR) if one.domain == name]
+        return found
+
+    world.publish()
+    own = key_of(NAME)
+    world.words.publish(own.name, "TXT")
+    await world.go()
+    await world.go()
+    assert (world.state(), key_of(shard.name).state) == ("verifying", "active")
+    world.words.publish(own.name, "TXT", own.record_value)
+    await world.go(HOUR)
+    assert world.state() == "active"
+    (new,) = world.services.keys.rotate(OPERATOR, shard.name)
+    assert new.state == "pending"
+    # The look is due at once: the key is the domain's business.
+    world.words.publish(new.name, "TXT", new.record_value)
+    await world.go()
+    await world.go()
+    assert world.services.keys.show(OPERATOR, new.id).state == "active"
 
 
 async def test_a_new_shards_missing_alias_is_no_loss(world: World) -> None:

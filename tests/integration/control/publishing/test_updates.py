@@ -115,15 +115,19 @@ def test_reconciling_leaves_what_dnssec_and_the_operator_have_below_our_names(
 
 def test_a_trial_names_shard_that_retired_keeps_its_names_for_a_fortnight(publishing: Publishing) -> None:
     services, zones = publishing.services, publishing.zones
-    publishing.work.step()
     [shard] = services.shards.list(OPERATOR, tenant="acme")
+    services.shards.update(OPERATOR, shard.id, sign=True)
+    publishing.work.step()
     services.shards.retire(OPERATOR, shard.id)
     publishing.work.step()
+    # What it has queued still leaves, with its signature.
+    [key] = [one.name for one in services.keys.list(OPERATOR) if one.domain == shard.name]
+    assert zones.ask(key, "TXT")[0].startswith('"v=DKIM1; k=rsa; p=M')
     assert zones.ask(shard.name, "MX") == ["10 mx.gatepost.test."]
     assert zones.ask(shard.name, "TXT") == ['"v=spf1 a:mx.gatepost.test -all"']
     services.writes.clock.advance(15 * 86_400.0)  # type: ignore[attr-defined]
     assert publishing.service.reconcile(OPERATOR)
-    assert zones.ask(shard.name, "MX") == zones.ask(shard.name, "TXT") == []
+    assert zones.ask(shard.name, "MX") == zones.ask(shard.name, "TXT") == zones.ask(key, "TXT") == []
 
 
 def test_a_server_that_is_away_is_tried_again(publishing: Publishing) -> None:
