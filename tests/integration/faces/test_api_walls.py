@@ -28,6 +28,7 @@ NAMING = [route for route in ROUTES if "{" in route.path]
 
 OPERATORS = {
     "apply",
+    "audit erase",
     "domain mark-verified",
     "domain reconcile",
     "limit raise",

@@ -70,3 +70,14 @@ def test_the_table_says_what_is_needed_who_publishes_it_what_is_there_and_why_no
         for words in filter(None, (record["note"], record["hint"])):
             assert f"{record['type']} {record['name']}\n  {' '.join(words.split())}\n" in below
     assert {record["publisher"] for record in records} == {"customer", "platform"}
+
+
+def test_a_new_shard_is_shown_with_the_records_it_needs(api: ApiWorld, cli: Cli) -> None:
+    api.done("POST", "/v1/tenants", {"name": "Acme"})
+    api.done("POST", "/v1/domains", {"name": "acme.test", "tenant": "Acme"})
+    text = cli.run("shard", "create", "s1.acme.test", "--tenant", "Acme").stdout
+    needed = [one for one in cli.json("domain", "records", "acme.test") if one["name"] == "s1.acme.test"]
+    assert [one["type"] for one in needed] == ["CNAME"]
+    assert needed[0]["value"] in text
+    assert "acme.test  TXT" not in text
+    assert "domain" in cli.json("shard", "create", "s2.acme.test", "--tenant", "Acme")

@@ -9,6 +9,7 @@ import click
 
 from gateway.faces.cli.client import at
 from gateway.faces.cli.command import command, confirm, yes_option
+from gateway.faces.cli.commands.domains import print_records
 from gateway.faces.cli.commands.tenancy import environment_option
 from gateway.faces.cli.desk import Desk
 from gateway.faces.cli.labels import label_options, labelled
@@ -39,8 +40,15 @@ def shard() -> None:
 @click.option("--weight", type=click.IntRange(1), default=1, show_default=True)
 @label_options
 def shard_create(desk: Desk, printer: Printer, name: str, **options: Any) -> None:
-    """Create a shard; NAME is its full domain name."""
-    printer.one(desk.api.post("/v1/shards", labelled({"name": name, **options})))
+    """Create a shard; NAME is its full domain name. Shows the records it needs."""
+    made = desk.api.post("/v1/shards", labelled({"name": name, **options}))
+    printer.one(made)
+    if made["domain"] is None or printer.as_json or printer.quiet:
+        return
+    rows = desk.api.get(at("/v1/domains/{}/records", made["domain"]))["items"]
+    its_own = [row for row in rows if f".{row['name']}".endswith(f".{made['name']}")]
+    printer.say("\nIt is found, and its mail passes SPF, with these records:\n")
+    print_records(printer, its_own)
 
 
 @command(shard, "list")
