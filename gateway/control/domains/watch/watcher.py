@@ -61,7 +61,11 @@ class DomainWatch:
             for task in looking:
                 task.cancel()
             await asyncio.gather(*looking, return_exceptions=True)
-            await self._conclude()
+            try:
+                await self._conclude()
+            finally:
+                # Looks that were broken off are due again, when this is run the next time.
+                self._looking.clear()
 
     async def poll_due(self) -> int:
         """Look once at every domain that is due, and wait for the conclusions; how many there were."""

@@ -372,6 +372,29 @@ async def test_domains_that_are_gone_are_forgotten(world: World) -> None:
     assert (world.store.known(), world.store.drifts(domain_id, "", 9)) == (set(), ())
 
 
+async def test_a_look_that_was_broken_off_is_made_when_it_watches_again(world: World) -> None:
+    world.add()
+    world.publish()
+    answered, begun = world.words.ask, asyncio.Event()
+
+    async def endless(question: Question, near: str, budget: Budget) -> Observation:
+        begun.set()
+        await asyncio.Event().wait()
+        return await answered(question, near, budget)
+
+    world.words.ask = endless  # type: ignore[method-assign]
+    stop = asyncio.Event()
+    running = asyncio.create_task(world.watch.run(stop))
+    async with asyncio.timeout(20):
+        await begun.wait()
+    stop.set()
+    await running
+    assert world.state() == "pending"
+    world.words.ask = answered  # type: ignore[method-assign]
+    await world.go()
+    assert world.state() == "active"
+
+
 async def test_it_watches_until_it_is_told_to_stop(world: World) -> None:
     world.add()
     world.publish()
