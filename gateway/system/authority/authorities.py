@@ -104,9 +104,19 @@ class Authorities:
         await self._exchange.close()
 
     async def _answer(self, server: Server, question: Question, budget: Budget, *, recursive: bool) -> Reply:
-        """A server's answer, and the budget knows whether there was one. Raises NoReply, Malformed."""
+        """A server's answer, and the budget knows whether there was one.
+
+        A question that must be asked twice, over TCP too, costs two of the budget and of the server's pace.
+        Raises NoReply, Malformed, BudgetSpent.
+        """
+
+        async def again() -> None:
+            budget.take()
+            if not recursive:
+                await self._pace.turn(server.address)
+
         try:
-            reply = await self._exchange.ask(server, question, recursive=recursive)
+            reply = await self._exchange.ask(server, question, recursive=recursive, again=again)
         except NoReply:
             budget.note(server, answered=False)
             raise

@@ -7,7 +7,7 @@ three are random, and sockets are changed often.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import cast
 
@@ -27,7 +27,11 @@ from gateway.system.observation import Question
 RandomBits = Callable[[int], int]
 """So many random bits as a number, such as `secrets.randbits`."""
 
+Again = Callable[[], Awaitable[None]]
+"""Called before a question is asked a second time, over TCP; what it raises ends the question."""
+
 _QUERIES_PER_SOCKET = 100
+_MOST_OVER_TCP = 10_000
 _CASE_BITS = 256
 
 
@@ -54,19 +58,36 @@ class Exchange:
         self._room = asyncio.Semaphore(in_flight)
         self._timeout = timeout_seconds
         self._peers: dict[Server, _Peer] = {}
+        self._tcp_first: dict[tuple[Server, Question], None] = {}
+        """Questions that UDP had no whole answer to: once asked twice, they are asked once from then on."""
 
-    async def ask(self, server: Server, question: Question, *, recursive: bool) -> Reply:
-        """The server's answer, whole. Raises NoReply, Malformed."""
+    async def ask(self, server: Server, question: Question, *, recursive: bool, again: Again) -> Reply:
+        """The server's answer, whole. Raises NoReply, Malformed, and what `again` raises."""
         section = encode_question(question, self._random_bits(_CASE_BITS))
         async with self._room:
-            message = await self._over_udp(server, section, recursive=recursive)
-            reply = decode_reply(message, section) if message is not None else None
-            if reply is None or reply.truncated:
-                message = await self._over_tcp(server, section, recursive=recursive)
-                reply = decode_reply(message, section)
+            if (server, question) not in self._tcp_first:
+                message = await self._over_udp(server, section, recursive=recursive)
+                if message is not None and not (reply := decode_reply(message, section)).truncated:
+                    return reply
+                self._note_tcp(server, question)
+                await again()
+            reply = await self._whole(server, question, section, recursive=recursive)
         if reply.truncated:
             raise Malformed("an answer that is cut off over TCP too")
         return reply
+
+    async def _whole(self, server: Server, question: Question, section: bytes, *, recursive: bool) -> Reply:
+        try:
+            return decode_reply(await self._over_tcp(server, section, recursive=recursive), section)
+        except NoReply:
+            # Perhaps UDP does better by now.
+            self._tcp_first.pop((server, question), None)
+            raise
+
+    def _note_tcp(self, server: Server, question: Question) -> None:
+        self._tcp_first[server, question] = None
+        if len(self._tcp_first) > _MOST_OVER_TCP:
+            self._tcp_first.pop(next(iter(self._tcp_first)))
 
     async def close(self) -> None:
         """Close every socket; questions that are going on fail."""

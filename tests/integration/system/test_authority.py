@@ -81,6 +81,22 @@ async def test_an_answer_too_long_for_udp_comes_over_tcp(asking: Authorities, au
     assert found.answers == (LONG,)
 
 
+async def test_a_question_asked_again_over_tcp_counts_twice_and_next_time_once(
+    asking: Authorities, authority: Authority
+) -> None:
+    authority.put("longer.acme.test", "TXT", LONG)
+    question = Question("longer.acme.test", "TXT")
+    await asking.ask(Question("x.acme.test", "TXT"), "acme.test", Budget(9))
+    with pytest.raises(BudgetSpent):
+        await asking.ask(question, "acme.test", Budget(1))
+    budget = Budget(1)
+    assert (await asking.ask(question, "acme.test", budget)).answers == (LONG,)
+    other, budget = Question("longest.acme.test", "TXT"), Budget(9)
+    authority.put("longest.acme.test", "TXT", LONG)
+    assert (await asking.ask(other, "acme.test", budget)).answers == (LONG,)
+    assert budget.spent == 2
+
+
 async def test_a_subdomain_lies_in_the_zone_above_it(asking: Authorities, authority: Authority) -> None:
     authority.put("x.mail.other.test", "CNAME", "elsewhere.example.")
     budget = Budget(9)
