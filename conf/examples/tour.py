@@ -118,19 +118,17 @@ def declared(size: str) -> dict[str, Any]:
 
 
 def apply(api: Api, size: str) -> float:
-    """Make it so; when that was asked for."""
-    asked_at = time.monotonic()
+    """Make it so; when the reply was there: from then on it must hold within a second."""
     api.call("POST", "/declarations/apply", declared(size))
-    return asked_at
+    return time.monotonic()
 
 
 def move(api: Api, accounts: list[dict[str, Any]]) -> float:
-    """Move all accounts into the tour's workspace, 500 a call; when the first call was made."""
-    asked_at = time.monotonic()
+    """Move all accounts into the tour's workspace, 500 a call; when the reply to the last call was there."""
     for start in range(0, len(accounts), AT_ONCE):
         grants = [account["grant_id"] for account in accounts[start : start + AT_ONCE]]
         api.call("POST", "/accounts/move", {"accounts": grants, "workspace": WORKSPACE})
-    return asked_at
+    return time.monotonic()
 
 
 @contextlib.contextmanager
@@ -150,14 +148,14 @@ def sessions(
             api.call("DELETE", f"/app-passwords/{password}")
 
 
-def await_reply(ask: Callable[[], str], codes: tuple[str, ...], asked_at: float) -> None:
-    """Ask until the reply has one of the codes, and say how long after the call that was."""
+def await_reply(ask: Callable[[], str], codes: tuple[str, ...], done_at: float) -> None:
+    """Ask until the reply has one of the codes, and say how long after the API's reply that was."""
     while True:
         reply = ask()
         if reply.startswith(codes):
-            say(f"  {(time.monotonic() - asked_at) * 1000:4.0f} ms later an open session reads: {reply}")
+            say(f"  {(time.monotonic() - done_at) * 1000:4.0f} ms later an open session reads: {reply}")
             return
-        if time.monotonic() > asked_at + PATIENCE_SECONDS:
+        if time.monotonic() > done_at + PATIENCE_SECONDS:
             raise SystemExit(f"still {reply} after {PATIENCE_SECONDS:.0f} s")
         time.sleep(0.01)
 
@@ -169,21 +167,21 @@ def walk(api: Api, state: dict[str, Any], count: int) -> None:
         say(f"{first.address} sends: {first.send()}")
 
         apply(api, "1 MiB")
-        asked_at = move(api, accounts)
+        done_at = move(api, accounts)
         say(f"moved {len(accounts)} accounts into a workspace that takes 1 MiB a message")
-        await_reply(first.try_large, ("552",), asked_at)
+        await_reply(first.try_large, ("552",), done_at)
 
-        asked_at = apply(api, "4 MiB")
+        done_at = apply(api, "4 MiB")
         say("changed its policy to 4 MiB")
-        await_reply(first.try_large, ("250",), asked_at)
+        await_reply(first.try_large, ("250",), done_at)
 
         planned = api.call("POST", "/declarations/plan", declared("4 MiB"))["changes"]
         say(f"a plan after that says: {planned or 'no changes'}")
 
-        asked_at = time.monotonic()
         api.call("DELETE", f"/app-passwords/{password}")
+        done_at = time.monotonic()
         say(f"revoked the password that {first.address} logged in with")
-        await_reply(first.send, ("421", "530", "535", "550"), asked_at)
+        await_reply(first.send, ("421", "530", "535", "550"), done_at)
         say(f"{second.address} goes on: {second.send()}")
 
 
