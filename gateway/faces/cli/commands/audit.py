@@ -10,6 +10,7 @@ import click
 from gateway.faces.cli.client import at
 from gateway.faces.cli.command import command, confirm, yes_option
 from gateway.faces.cli.desk import Desk
+from gateway.faces.cli.history import account_then
 from gateway.faces.cli.options import moment
 from gateway.faces.cli.output import CommandFailed, Printer
 
@@ -59,7 +60,7 @@ def audit_list(
 def audit_show(desk: Desk, printer: Printer, entry: str, database: str | None, time: str | None) -> None:
     """One change, before and after; with --at an account as it was then."""
     if time is not None:
-        printer.one(_then(desk, entry, time))
+        _print_then(desk, printer, entry, time)
     else:
         printer.one(desk.api.get(at("/v1/audit/{}", entry), database=database))
 
@@ -82,7 +83,7 @@ def audit_erase(
 @click.argument("time")
 def audit_as_of(desk: Desk, printer: Printer, account: str, time: str) -> None:
     """An account as it was at a time: its workspace, and the policy that bound it."""
-    printer.one(_then(desk, account, time))
+    _print_then(desk, printer, account, time)
 
 
 @command(audit, "verify")
@@ -146,5 +147,9 @@ def audit_report(
     click.echo(json.dumps(found, indent=2) if form == "json" else found, nl=form == "json")
 
 
-def _then(desk: Desk, account: str, time: str) -> Any:
-    return desk.api.get(at("/v1/accounts/{}/then", account), at=moment(time))
+def _print_then(desk: Desk, printer: Printer, account: str, time: str) -> None:
+    told = desk.api.get(at("/v1/accounts/{}/then", account), at=moment(time))
+    if printer.as_json or printer.quiet:
+        printer.one(told)
+    else:
+        click.echo(account_then(told))
