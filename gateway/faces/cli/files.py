@@ -18,7 +18,7 @@ def read_documents(path: Path, code: str, below: Container[str] | None = None) -
 
     Raises CommandFailed (`code`) with all files that cannot be read.
     """
-    files = sorted(_in_folder(path, below)) if path.is_dir() else [path]
+    files = sorted(documents_in(path, below)) if path.is_dir() else [path]
     found: list[dict[str, str]] = []
     problems: list[Problem] = []
     for file in files:
@@ -45,14 +45,15 @@ def write_private(path: Path, text: str) -> None:
         file.write(text)
 
 
-def _in_folder(folder: Path, below: Container[str] | None) -> Iterator[Path]:
+def documents_in(folder: Path, below: Container[str] | None = None) -> Iterator[Path]:
+    """The documents of a folder and of the folders `below` it (None: of all); hidden ones are left out."""
     for entry in folder.iterdir():
         if entry.name.startswith("."):
             continue
         if entry.name.endswith(_SUFFIX) and entry.is_file():
             yield entry
         elif (below is None or entry.name in below) and entry.is_dir():
-            yield from _in_folder(entry, below)
+            yield from documents_in(entry, below)
 
 
 def _name(file: Path) -> str:

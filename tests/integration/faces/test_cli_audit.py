@@ -19,8 +19,9 @@ def test_an_account_at_a_time_is_a_table_of_values(cli: Cli, words: tuple[str, .
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
     assert "{" not in result.stdout
-    assert f"address         {made['address']}" in lines
-    assert "policy          default, version 1" in lines
+    facts = dict(line.split(maxsplit=1) for line in lines if line and not line.startswith(" "))
+    assert (facts["address"], facts["tenant"]) == (made["address"], "Acme")
+    assert facts["policy"] == "default, version 1"
     shown = {line.split()[0]: line for line in lines if line.startswith("  ")}
     for value in told["policy"]["values"]:
         assert f" {value['value']} " in shown[value["key"]]

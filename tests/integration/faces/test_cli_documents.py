@@ -119,6 +119,24 @@ def test_what_is_exported_changes_nothing_when_it_is_applied(cli: Cli, folder: P
     assert "# policies/small.toml" in cli.run("export").stdout
 
 
+def test_an_export_leaves_no_file_of_what_is_gone(cli: Cli, folder: Path, tmp_path: Path) -> None:
+    cli.json("apply", str(folder))
+    out = tmp_path / "exported"
+    assert cli.run("export", str(out)).exit_code == 0
+    (out / "README.md").write_text("ours")
+    assert cli.run("export", str(out)).exit_code == 0, "what it would write itself is no obstacle"
+    cli.json("tenant", "delete", "Acme", "--yes")
+    gone, kept = out / "tenants/acme.toml", out / "policies/small.toml"
+    kept.write_text("changed")
+    result = cli.run("export", str(out))
+    assert (result.exit_code, str(gone) in result.stderr, kept.read_text()) == (1, True, "changed")
+    assert cli.refused("export", str(out)) == (1, "other-files")
+    assert cli.run("export", str(out), "--replace").exit_code == 0
+    assert not gone.exists()
+    assert (out / "README.md").read_text() == "ours"
+    assert cli.json("plan", str(out), "--exit-code") == {"changes": []}
+
+
 def test_pruning_lists_what_would_go_and_asks(cli: Cli, folder: Path) -> None:
     (folder / "acme.toml").write_text(
         '[[tenants]]\nname = "Acme"\n[[tenants.workspaces]]\nname = "a"\n[[tenants.workspaces]]\nname = "b"\n'

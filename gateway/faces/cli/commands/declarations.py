@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,8 @@ import click
 from gateway.faces.cli.command import command, confirm, yes_option
 from gateway.faces.cli.commands.policies import path_argument
 from gateway.faces.cli.desk import Desk
-from gateway.faces.cli.files import read_documents
-from gateway.faces.cli.output import Printer
+from gateway.faces.cli.files import documents_in, read_documents
+from gateway.faces.cli.output import CommandFailed, Printer
 
 CHANGE_COLUMNS = ("action", "kind", "name", "tenant", "field", "before", "after")
 
@@ -38,8 +38,14 @@ def apply(desk: Desk, printer: Printer, path: Path, prune: bool, yes: bool) -> N
 
 
 @click.argument("folder", required=False, type=click.Path(path_type=Path, file_okay=False))
-def export(desk: Desk, printer: Printer, folder: Path | None) -> None:
-    """Write what is there as files that change nothing when they are applied; without FOLDER to stdout."""
+@click.option(
+    "--replace", is_flag=True, help="Remove .toml files of FOLDER that are of nothing that is there."
+)
+def export(desk: Desk, printer: Printer, folder: Path | None, replace: bool) -> None:
+    """Write what is there as files that change nothing when they are applied; without FOLDER to stdout.
+
+    A folder with other .toml files is refused without --replace: applied, they would make what is gone again.
+    """
     files = desk.api.get("/v1/declarations")["items"]
     if folder is None:
         if printer.as_json:
@@ -48,11 +54,26 @@ def export(desk: Desk, printer: Printer, folder: Path | None) -> None:
         for file in files:
             click.echo(f"# {file['path']}\n{file['text']}")
         return
+    others = _others(folder, {folder / file["path"] for file in files})
+    if others and not replace:
+        raise CommandFailed(
+            "other-files",
+            "These files are of nothing that is there, and applying the folder would make it again:\n"
+            + "\n".join(map(str, others)),
+            "Export into another folder, or remove them with --replace. Nothing was written.",
+        )
     for file in files:
         target = folder / file["path"]
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(file["text"], "utf-8")
+    for other in others:
+        other.unlink()
     printer.many([{"name": file["path"], **file} for file in files], ("path",), "nothing is there")
+
+
+def _others(folder: Path, written: Container[Path]) -> list[Path]:
+    """The documents of a folder that an export does not write."""
+    return [file for file in sorted(documents_in(folder)) if file not in written] if folder.is_dir() else []
 
 
 def handed_in(desk: Desk, operation: str, path: Path, prune: bool) -> Any:
