@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from gateway.control.audit.head import CONTROL
 from gateway.control.audit.model import AuditEntryRow, AuditPayloadRow
+from gateway.control.records import Actor
 
 _PAGE = 500
 
@@ -25,11 +26,12 @@ class AuditView:
     """An entry; `name` is its operation. `before`, `after`: None where there is nothing, or it was erased.
 
     `database`: whose chain it is in, "control" or a location's name. `is_erased`: its payload is gone.
+    `number` is for those whose business is the whole installation: it counts what happens to all.
     """
 
     id: str
     name: str
-    number: int
+    number: int | None
     tenant_id: str | None
     at: float
     created_at: float
@@ -112,10 +114,10 @@ def oldest_first(
         with view() as session:
             page = session.execute(statement.order_by(AuditEntryRow.number).limit(_PAGE)).all()
             views = [view_of(entry, payload, database) for entry, payload in page]
+            number = page[-1][0].number if page else number
         yield from views
         if len(views) < _PAGE:
             return
-        number = views[-1].number
 
 
 def both() -> sa.Select[AuditEntryRow, AuditPayloadRow]:
@@ -147,6 +149,11 @@ def view_of(entry: AuditEntryRow, payload: AuditPayloadRow | None, database: str
         database=database,
         is_erased=payload is None,
     )
+
+
+def for_caller(actor: Actor, view: AuditView) -> AuditView:
+    """The entry as this caller may see it."""
+    return view if actor.is_operator else replace(view, number=None)
 
 
 def _parsed(text: str | None) -> Any:

@@ -72,7 +72,7 @@ class AuditErasure:
         if found.is_erased:
             return found
         gone = sa.delete(AuditPayloadRow).where(AuditPayloadRow.number == found.number)
-        after = {"number": found.number, "why": why}
+        after: dict[str, Any] = {"why": why}
         if found.database == CONTROL:
             with self._writes.change(actor) as change:
                 change.session.execute(gone)

@@ -241,7 +241,7 @@ def _moments(facts: TenantFacts, timeline: Timeline, since: float, until: float)
 
 def _changes(facts: TenantFacts, account_id: str, since: float, until: float) -> Iterator[AccountChange]:
     entries = [*facts.entries.get(account_id, ()), *facts.passwords.get(account_id, ())]
-    for entry in sorted(entries, key=lambda one: one.number):
+    for entry in sorted(entries, key=lambda one: one.number or 0):
         if since <= entry.at < until:
             for what in _said(entry):
                 yield AccountChange(entry.at, what, entry.by, entry.actor_address, entry.id)

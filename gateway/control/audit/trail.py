@@ -21,6 +21,7 @@ from gateway.control.audit.entries import (
     AuditQuery,
     AuditView,
     Condition,
+    for_caller,
     newest,
     oldest_first,
 )
@@ -79,10 +80,11 @@ class AuditTrail:
             chains.append(self._read(name, partial(_newest, here, limit + 1, name)))
         # By time, but each chain in its own order: that is what the cursor's numbers are of.
         found = list(merge(*chains, key=lambda one: -one.at))
-        items = tuple(found[:limit])
+        items = found[:limit]
+        told = tuple(for_caller(actor, one) for one in items)
         if len(found) <= limit:
-            return Page(items)
-        return Page(items, _write_cursor({**places, **{one.database: one.number for one in items}}))
+            return Page(told)
+        return Page(told, _write_cursor({**places, **{one.database: one.number for one in items}}))
 
     def show(self, actor: Actor, reference: str, database: str | None = None) -> AuditView:
         """One entry by its id, or by its number in one `database` ("control" unless said).
@@ -91,10 +93,13 @@ class AuditTrail:
         """
         wanted = [reference_condition(reference), visible(actor, AuditEntryRow)]
         by_number = reference.isascii() and reference.isdigit()
+        if by_number and not actor.is_operator:
+            # A number that is another's and one that is its own would tell how many there are.
+            raise not_found("audit", reference)
         for name in self._chosen(database or (CONTROL if by_number else None)):
             found = self._read(name, partial(_one, wanted, name))
             if found is not None:
-                return found
+                return for_caller(actor, found)
         raise not_found("audit", reference)
 
     def export(
@@ -108,7 +113,7 @@ class AuditTrail:
         chains = [
             oldest_first(partial(self._view, name), conditions, name) for name in sorted(self._databases)
         ]
-        return merge(*chains, key=lambda one: one.at)
+        return (for_caller(actor, one) for one in merge(*chains, key=lambda one: one.at))
 
     def verify(self, logged: Iterable[str] = ()) -> tuple[AuditVerdict, ...]:
         """Follow every chain to its head; each verdict names its database and what is wrong first.
@@ -182,7 +187,7 @@ def _head(key: bytes, name: str, session: Session) -> Head:
     return Head(0, "", head_seal(key, 0, ""))
 
 
-def _write_cursor(places: Mapping[str, int]) -> str:
+def _write_cursor(places: Mapping[str, int | None]) -> str:
     text = json.dumps(places, separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
