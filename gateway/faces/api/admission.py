@@ -16,7 +16,7 @@ from gateway.control.errors import Forbidden, Invalid
 from gateway.control.lookup import shown
 from gateway.control.records import Actor
 from gateway.faces.api.bodies import BoundedRequest
-from gateway.faces.api.errors import TooManyRequests, Unauthenticated
+from gateway.faces.api.errors import ConditionNotTaken, TooManyRequests, Unauthenticated
 from gateway.faces.api.facts import Facts, facts_of
 from gateway.faces.api.listing import METADATA_PREFIX
 from gateway.faces.api.rates import counted_as
@@ -56,6 +56,8 @@ async def _admitted(request: Request, facts: Facts) -> Actor:
     actor = await _actor(request, parts)
     _refuse_unknown(request)
     _require_right(actor, facts)
+    if "if-match" in request.headers and facts.current is None:
+        raise ConditionNotTaken(facts.cli)
     return actor
 
 

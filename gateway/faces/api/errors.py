@@ -18,6 +18,19 @@ class Unauthenticated(ServiceError):
         )
 
 
+class ConditionNotTaken(ServiceError):
+    """`If-Match` on an operation that cannot hold itself to it."""
+
+    status = 400
+
+    def __init__(self, command: str) -> None:
+        super().__init__(
+            "if-match-not-taken",
+            f"`{command}` takes no If-Match: nothing was done.",
+            "Send it without the header; /openapi.json says which operations take it.",
+        )
+
+
 class PreconditionFailed(ServiceError):
     """`If-Match` does not hold: somebody changed the thing meanwhile."""
 

@@ -114,6 +114,7 @@ TENANTS = {
     "workspace create",
     "workspace delete",
     "workspace preview",
+    "audit erase",
     "workspace update",
 }
 """What it may do with its own."""
@@ -230,6 +231,21 @@ def query_for(description: dict[str, Any], operation: dict[str, Any]) -> str:
 
 ENDLESS = ("/events/stream",)
 """Has no end; what it shows is what the list of events shows."""
+
+TAGLESS = {
+    # What they change is outside of the control database, or they change nothing.
+    *("queue retry", "queue hold", "queue release", "queue drop"),
+    *(
+        "domain verify",
+        "domain page",
+        "policy explain",
+        "webhook ping",
+        "webhook replay",
+        "workspace preview",
+        "audit erase",
+    ),
+}
+"""Operations upon one thing that has an ETag, and yet they take no `If-Match`."""
 
 SHARED = {"policy": "default", "plan": "standard", "version": "1"}
 """What belongs to nobody: the operator's documents."""
@@ -363,3 +379,39 @@ BESIDES: dict[str, dict[str, Any]] = {
     "webhook create": {"url": "https://acme.example/"},
 }
 """What a body must have beside references so that these are looked for."""
+
+
+@pytest.mark.parametrize("database_dialect", ["sqlite"], indirect=True)
+def test_no_operation_ignores_a_stale_tag(api: ApiWorld) -> None:
+    acme = tenant(api, "acme")
+    description = schema(api.app)
+    wrong = []
+    for route in ROUTES:
+        for method in sorted(route.methods):
+            operation = description["paths"][f"/v1{route.path}"][method.lower()]
+            facts = facts_of(route.endpoint)
+            reply = api.call(
+                method,
+                filled(f"/v1{route.path}", acme.things) + query_for(description, operation),
+                body_for(description, operation, acme.things),
+                headers={"If-Match": '"stale"'},
+            )
+            told = (reply.status_code, reply.json().get("code"))
+            if told != ((400, "if-match-not-taken") if facts.current is None else (412, "changed-meanwhile")):
+                wrong.append(f"{facts.cli}: {told} {reply.text[:200]}")
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("database_dialect", ["sqlite"], indirect=True)
+def test_what_names_one_thing_to_change_takes_its_tag(api: ApiWorld) -> None:
+    shown = {route.path for route in ROUTES if "GET" in route.methods}
+    without = {
+        facts_of(route.endpoint).cli
+        for route in ROUTES
+        if "GET" not in route.methods
+        and facts_of(route.endpoint).current is None
+        and any(
+            route.path in (path, f"{path}/{route.path.rsplit('/', 1)[1]}") for path in shown if "{" in path
+        )
+    }
+    assert without == TAGLESS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated
 
@@ -10,11 +11,12 @@ from pydantic import BaseModel
 
 from gateway.control.apikeys.service import ApiKeyView
 from gateway.control.paging import Page, PageQuery
-from gateway.control.records import Environment, Right
+from gateway.control.records import Actor, Environment, Right
+from gateway.control.services import ControlServices
 from gateway.faces.api.caller import Call, Caller
 from gateway.faces.api.listing import paging
 from gateway.faces.api.models import ClientId, Metadata, Name, Request, Text, model_of, seconds, with_fields
-from gateway.faces.api.operation import operation
+from gateway.faces.api.operation import Tagged, operation
 from gateway.faces.rendering import plain
 
 api = APIRouter(tags=["api-keys"])
@@ -39,14 +41,18 @@ class ApiKeyCreate(Request):
     metadata: Metadata | None = None
 
 
+def _current(services: ControlServices, actor: Actor, path: Mapping[str, str]) -> ApiKeyView:
+    return services.api_keys.show(actor, path["api_key"])
+
+
 @operation(api, "POST", "/api-keys", cli="api-key create", shows=MADE, status=201)
-def create_api_key(call: Caller, body: ApiKeyCreate) -> dict[str, object]:
+def create_api_key(call: Caller, body: ApiKeyCreate) -> Tagged:
     """Make a key. It is shown in this reply and never again."""
     given = body.given()
     if "expires_at" in given:
         given["expires_at"] = seconds(body.expires_at)
     view, key = call.services.api_keys.create(call.actor, **given)
-    return {**plain(view), "key": key, "fix": None}
+    return Tagged({**plain(view), "key": key, "fix": None}, view)
 
 
 @operation(api, "GET", "/api-keys", cli="api-key list", shows=SHOWN, many=True)
@@ -63,12 +69,13 @@ def list_api_keys(
 
 
 @operation(api, "GET", "/api-keys/{api_key}", cli="api-key show", shows=SHOWN)
-def show_api_key(call: Caller, api_key: str) -> dict[str, object]:
-    """One key, by its key id or id, without its secret."""
-    return _with_use(call, call.services.api_keys.show(call.actor, api_key))[0]
+def show_api_key(call: Caller, api_key: str) -> Tagged:
+    """One key, by its name, key id or id, without its secret."""
+    view = call.services.api_keys.show(call.actor, api_key)
+    return Tagged(_with_use(call, view)[0], view)
 
 
-@operation(api, "DELETE", "/api-keys/{api_key}", cli="api-key revoke", shows=ApiKeyView)
+@operation(api, "DELETE", "/api-keys/{api_key}", cli="api-key revoke", shows=ApiKeyView, current=_current)
 def revoke_api_key(call: Caller, api_key: str) -> ApiKeyView:
     """Make a key worthless for ever."""
     return call.services.api_keys.revoke(call.actor, api_key)

@@ -8,6 +8,7 @@ from gateway.control.domains.delegation import DelegationView
 from gateway.faces.api.caller import Caller
 from gateway.faces.api.models import Name, Request
 from gateway.faces.api.operation import operation
+from gateway.faces.api.routes.domains import current_domain
 
 api = APIRouter(tags=["domains"])
 
@@ -19,7 +20,13 @@ class Delegate(Request):
 
 
 @operation(
-    api, "POST", "/domains/{domain}/delegations", cli="domain delegate", shows=DelegationView, status=201
+    api,
+    "POST",
+    "/domains/{domain}/delegations",
+    cli="domain delegate",
+    shows=DelegationView,
+    status=201,
+    current=current_domain,
 )
 def delegate_domain(call: Caller, domain: str, body: Delegate) -> DelegationView:
     """Let another tenant claim names below a proved domain."""
@@ -40,6 +47,7 @@ def list_delegations(call: Caller, domain: str) -> tuple[DelegationView, ...]:
     "/domains/{domain}/delegations/revoke",
     cli="domain undelegate",
     shows=DelegationView,
+    current=current_domain,
 )
 def revoke_delegation(call: Caller, domain: str, body: Delegate) -> DelegationView:
     """Let a tenant claim nothing more below a domain; what it has there stays."""

@@ -52,7 +52,8 @@ class Voucher(Request):
     reason: Text
 
 
-def _current(services: ControlServices, actor: Actor, path: Mapping[str, str]) -> DomainView:
+def current_domain(services: ControlServices, actor: Actor, path: Mapping[str, str]) -> DomainView:
+    """The domain that a path names: what `If-Match` is compared with."""
     return services.domains.show(actor, path["domain"])
 
 
@@ -96,7 +97,7 @@ def show_domain(call: Caller, domain: str) -> DomainView:
     return call.services.domains.show(call.actor, domain)
 
 
-@operation(api, "PATCH", "/domains/{domain}", cli="domain update", shows=DomainView, current=_current)
+@operation(api, "PATCH", "/domains/{domain}", cli="domain update", shows=DomainView, current=current_domain)
 def update_domain(call: Caller, domain: str, body: DomainUpdate) -> DomainView:
     """Change whether a domain receives, its client_id or metadata."""
     return call.services.domains.update(call.actor, domain, **body.changes())
@@ -134,14 +135,14 @@ def list_history(
     "/domains/{domain}/mark-verified",
     cli="domain mark-verified",
     shows=DomainView,
-    current=_current,
+    current=current_domain,
 )
 def mark_domain_verified(call: Caller, domain: str, body: Voucher) -> DomainView:
     """Make a domain usable on the operator's word."""
     return call.services.domains.mark_verified(call.actor, domain, reason=body.reason)
 
 
-@operation(api, "DELETE", "/domains/{domain}", cli="domain delete", shows=DomainView, current=_current)
+@operation(api, "DELETE", "/domains/{domain}", cli="domain delete", shows=DomainView, current=current_domain)
 def delete_domain(
     call: Caller, domain: str, grace_seconds: Annotated[int | None, Query(ge=0)] = None
 ) -> DomainView:
@@ -149,7 +150,9 @@ def delete_domain(
     return call.services.deletion.delete_domain(call.actor, domain, grace_seconds=grace_seconds)
 
 
-@operation(api, "POST", "/domains/{domain}/restore", cli="domain restore", shows=DomainView, current=_current)
+@operation(
+    api, "POST", "/domains/{domain}/restore", cli="domain restore", shows=DomainView, current=current_domain
+)
 def restore_domain(call: Caller, domain: str) -> DomainView:
     """Have a domain back that is in its time of grace."""
     return call.services.deletion.restore_domain(call.actor, domain)

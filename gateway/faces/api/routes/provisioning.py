@@ -21,6 +21,7 @@ from gateway.faces.api.caller import Caller
 from gateway.faces.api.facts import MIB, Bounds
 from gateway.faces.api.models import ClientId, LongName, Metadata, Name, Request, Text
 from gateway.faces.api.operation import operation
+from gateway.faces.api.routes.domains import current_domain
 
 api = APIRouter(tags=["provisioning"])
 
@@ -78,7 +79,7 @@ class Provision(Request):
             workspace=self.workspace,
             smtp=on.smtp,
             imap=on.imap,
-            app_password=self.app_password or False,
+            app_password=False if self.app_password is None else self.app_password,
         )
 
 
@@ -110,7 +111,9 @@ def provision_batch(call: Caller, body: ProvisionBatch) -> tuple[ProvisionedRow,
     return call.services.provisioning.provision_batch(call.actor, rows)
 
 
-@operation(api, "POST", "/domains/{domain}/promote", cli="domain promote", shows=Promotion)
+@operation(
+    api, "POST", "/domains/{domain}/promote", cli="domain promote", shows=Promotion, current=current_domain
+)
 def promote(call: Caller, domain: str) -> Promotion:
     """Give the accounts that wait for an active domain their addresses on it, if something was in the way."""
     return call.services.domains.promote(call.actor, domain)

@@ -150,13 +150,15 @@ def rotate_secret(call: Caller, webhook: str, body: Rotate | None = None) -> dic
     return {**plain(view), "secret": secret, "fix": None}
 
 
-@operation(api, "POST", "/webhooks/{webhook}/pause", cli="webhook pause", shows=WebhookView)
+@operation(api, "POST", "/webhooks/{webhook}/pause", cli="webhook pause", shows=WebhookView, current=_current)
 def pause_webhook(call: Caller, webhook: str) -> WebhookView:
     """Let its events wait, for at most 14 days."""
     return call.services.webhooks.pause(call.actor, webhook)
 
 
-@operation(api, "POST", "/webhooks/{webhook}/resume", cli="webhook resume", shows=WebhookView)
+@operation(
+    api, "POST", "/webhooks/{webhook}/resume", cli="webhook resume", shows=WebhookView, current=_current
+)
 def resume_webhook(call: Caller, webhook: str) -> WebhookView:
     """Let a paused or disabled webhook go on."""
     return call.services.webhooks.resume(call.actor, webhook)
