@@ -16,8 +16,8 @@ from gateway.control.apikeys.format import ApiKey, make_api_key, parse_api_key
 from gateway.control.apikeys.model import ApiKeyRow
 from gateway.control.credentials.format import is_key_id
 from gateway.control.credentials.terms import clean_expiry, clean_networks
-from gateway.control.errors import Forbidden, Invalid
-from gateway.control.lookup import clean_metadata, clean_name, not_found, parse_environment, shown
+from gateway.control.errors import Conflict, Forbidden, Invalid
+from gateway.control.lookup import clean_metadata, clean_name, is_id, not_found, parse_environment, shown
 from gateway.control.paging import Listing, Page, PageQuery, one_by_one, read_page
 from gateway.control.recording import payload, record
 from gateway.control.records import RIGHTS, Actor, Environment, Right
@@ -129,12 +129,12 @@ class ApiKeyService:
             return read_page(session, actor, LISTING, query or PageQuery(), _within(actor))
 
     def show(self, actor: Actor, reference: str) -> ApiKeyView:
-        """One key by its key id or id. Raises NotFound."""
+        """One key by its key id, id or name. Raises NotFound, Conflict (a name of several)."""
         with self._writes.view() as session:
             return api_key_view(_find(session, actor, reference))
 
     def revoke(self, actor: Actor, reference: str) -> ApiKeyView:
-        """Make a key worthless for ever. Revoking again changes nothing. Raises NotFound."""
+        """Make a key worthless for ever. Revoking again changes nothing. Raises NotFound, Conflict."""
         with self._writes.change(actor) as change:
             row = _find(change.session, actor, reference)
             before = api_key_view(row)
@@ -269,11 +269,23 @@ def _within(actor: Actor) -> sa.ColumnElement[bool]:
 
 
 def _find(session: Session, actor: Actor, reference: str) -> ApiKeyRow:
-    column = ApiKeyRow.key_id if is_key_id(reference) else ApiKeyRow.id
-    row = session.scalars(sa.select(ApiKeyRow).where(column == reference, _within(actor))).one_or_none()
-    if row is None:
+    """A key by its key id, its id, or its name; of a name's keys those that are revoked count last."""
+    if is_key_id(reference) or is_id(reference):
+        column = ApiKeyRow.key_id if is_key_id(reference) else ApiKeyRow.id
+        exact = session.scalars(sa.select(ApiKeyRow).where(column == reference, _within(actor))).one_or_none()
+        if exact is not None:
+            return exact
+    named = session.scalars(sa.select(ApiKeyRow).where(ApiKeyRow.name == reference, _within(actor))).all()
+    rows = [row for row in named if row.revoked_at is None] or named
+    if not rows:
         raise not_found("api-key", reference)
-    return row
+    if len(rows) > 1:
+        raise Conflict(
+            "ambiguous",
+            f"{reference} names several API keys.",
+            "Use the key id instead; `gatepost api-key list` shows it.",
+        )
+    return rows[0]
 
 
 def _is_valid(session: Session, row: ApiKeyRow, asked: ApiKey, now: float) -> bool:

@@ -20,8 +20,10 @@ from pydantic import (
     create_model,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from gateway.control.lookup import MetadataPatch
+from gateway.faces.api.mistakes import NULLS
 from gateway.faces.rendering import is_time
 
 Text = Annotated[str, StringConstraints(max_length=1_000)]
@@ -69,9 +71,10 @@ class Patch(Request):
     @classmethod
     def _refuse_null(cls, given: Any) -> Any:
         if isinstance(given, Mapping):
-            for name in cls.model_fields:
-                if name in given and given[name] is None and name not in cls.clears:
-                    raise ValueError(f"{name} cannot be null")
+            nulls = [name for name in cls.model_fields if name in given and given[name] is None]
+            wrong = [name for name in nulls if name not in cls.clears]
+            if wrong:
+                raise PydanticCustomError(NULLS, "cannot be null", {"fields": wrong})
         return given
 
     @classmethod

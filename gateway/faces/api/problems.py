@@ -13,12 +13,12 @@ from starlette.exceptions import HTTPException
 
 from gateway.control.conditions import AlreadyDone
 from gateway.control.errors import ServiceError
+from gateway.faces.api.mistakes import told
 from gateway.faces.rendering import plain
 from gateway.system.database import DatabaseAway
 from gateway.system.secrets import SecretError
 
 MEDIA_TYPE = "application/problem+json"
-_MOST_MISTAKES = 50
 
 
 def problem(
@@ -71,7 +71,7 @@ async def _refused(_: Request, error: ServiceError) -> JSONResponse:
 
 
 async def _unreadable(_: Request, error: RequestValidationError) -> JSONResponse:
-    mistakes = [_mistake(one) for one in error.errors()[:_MOST_MISTAKES]]
+    mistakes = told(error.errors())
     detail = "; ".join(f"{one['field']}: {one['problem']}" for one in mistakes)
     fix = "Correct what is listed; /openapi.json describes every field."
     return problem(422, "bad-request", detail, fix, errors=mistakes)
@@ -106,11 +106,3 @@ async def _repeated(request: Request, error: AlreadyDone) -> JSONResponse:
     """A repetition gets the first result, with the status of a first one."""
     status = getattr(request.scope.get("route"), "status_code", None) or 200
     return JSONResponse(plain(error.result), status, headers={"Idempotency-Replayed": "true"})
-
-
-def _mistake(error: Any) -> dict[str, str]:
-    place = [str(part) for part in error["loc"] if part not in ("body", "query", "path", "header")]
-    text = str(error["msg"])
-    if error["type"] == "extra_forbidden":
-        text = "there is no such field"
-    return {"field": ".".join(place) or "body", "problem": text[:1].lower() + text[1:]}

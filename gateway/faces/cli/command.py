@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -85,9 +86,24 @@ def _spoken(error: Exception) -> CommandFailed | None:
 
 
 def confirm(question: str, yes: bool) -> None:
-    """Ask before something is lost, unless `--yes` was given. Exits with 1 on no."""
-    if not yes:
-        click.confirm(question, abort=True, err=True)
+    """Ask before something is lost, unless `--yes` was given. Raises CommandFailed on no, and where nobody
+    can be asked."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise CommandFailed("confirmation-needed", f"{question} Nothing was done.", "Say so with --yes.")
+    _ask(question)
+
+
+def confirm_at_terminal(question: str, yes: bool) -> None:
+    """Ask a person before access ends; a script is taken at its word. Raises CommandFailed on no."""
+    if not yes and sys.stdin.isatty():
+        _ask(question)
+
+
+def _ask(question: str) -> None:
+    if not click.confirm(question, err=True):
+        raise CommandFailed("not-confirmed", "Nothing was done.")
 
 
 yes_option = click.option("--yes", is_flag=True, help="Do not ask.")

@@ -140,3 +140,39 @@ def test_a_request_that_is_too_large_is_not_read_to_its_end(api: ApiWorld) -> No
 def test_what_is_not_served_is_a_problem_document_too(api: ApiWorld) -> None:
     assert api.refused("GET", "/v1/nothing")[0] == 404
     assert api.refused("PUT", "/v1/tenants")[0] == 405
+
+
+def test_mistakes_are_told_in_plain_words_with_the_field(api: ApiWorld) -> None:
+    told = {
+        ("POST", "/v1/provision/batch", '{"rows": []}'): "rows: needs at least 1 of them, and has 0",
+        ("PATCH", "/v1/tenants/platform", '{"name": null}'): "name: cannot be null",
+        ("POST", "/v1/tenants", "{}"): "name: is missing",
+        ("POST", "/v1/tenants", '{"name": 7}'): "name: must be a text",
+        ("POST", "/v1/tenants", "{"): "body: is not JSON: ",
+    }
+    headers = {"Authorization": f"Bearer {api.operator_key}", "Content-Type": "application/json"}
+    for (method, path, content), detail in told.items():
+        reply = api.send(method, path, headers=headers, content=content)
+        assert reply.status_code == 422
+        assert reply.json()["detail"].startswith(detail)
+
+
+def test_an_api_key_is_found_by_name_and_a_name_of_several_is_refused(api: ApiWorld) -> None:
+    first = api.done("POST", "/v1/api-keys", {"name": "ci"})
+    assert api.done("GET", "/v1/api-keys/ci")["id"] == first["id"]
+    api.done("POST", "/v1/api-keys", {"name": "ci"})
+    assert api.refused("GET", "/v1/api-keys/ci") == (409, "ambiguous")
+    api.done("DELETE", f"/v1/api-keys/{first['key_id']}")
+    assert api.done("GET", "/v1/api-keys/ci")["id"] != first["id"]
+    assert api.refused("GET", "/v1/api-keys/cd") == (404, "api-key-not-found")
+
+
+def test_an_empty_chosen_password_is_refused(api: ApiWorld) -> None:
+    body = {"tenant": {"name": "Acme"}, "account": {"local_part": "bob"}, "app_password": ""}
+    assert api.refused("POST", "/v1/provision", body)[0] == 422
+
+
+def test_the_platforms_records_are_refused_to_a_tenant_as_the_operators(api: ApiWorld) -> None:
+    acme = api.done("POST", "/v1/tenants", {"name": "Acme"})
+    key = api.key("read", tenant=acme["id"])
+    assert api.refused("GET", "/v1/platform/records", key=key) == (403, "operator-only")

@@ -36,6 +36,8 @@ def test_deleting_asks_unless_it_is_told_not_to(cli: Cli, acme: str) -> None:
     asked = cli.run("account", "delete", acme, stdin="n\n")
     assert asked.exit_code == 1
     assert "Delete the account" in asked.stderr
+    assert "--yes" in asked.stderr
+    assert cli.refused("account", "delete", acme) == (1, "confirmation-needed")
     assert cli.json("account", "show", acme)["status"] == "active"
     gone = cli.json("account", "delete", acme, "--yes", "--grace", "7d", "--reason", "left")
     assert (gone["status"], gone["status_reason"]) == ("deleting", "left")

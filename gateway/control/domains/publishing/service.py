@@ -24,8 +24,7 @@ from gateway.control.domains.publishing.values import (
 )
 from gateway.control.domains.publishing.view import done, pending_of, planned
 from gateway.control.domains.view import RecordView
-from gateway.control.errors import Unavailable
-from gateway.control.lookup import not_found
+from gateway.control.errors import Forbidden, Unavailable
 from gateway.control.records import Actor
 from gateway.control.settings import ControlSettings
 from gateway.control.transaction import ControlWrites
@@ -184,7 +183,9 @@ def _newer(row: Kept | None, change: Change, now: float) -> Kept:
 
 def _operator_only(actor: Actor) -> None:
     if not actor.is_operator:
-        raise not_found("page", "publishing")
+        raise Forbidden(
+            "operator-only", "The platform's own records are the operator's.", "Ask the platform's operator."
+        )
 
 
 def _away(error: ChannelAway) -> Unavailable:

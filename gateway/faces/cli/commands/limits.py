@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from gateway.faces.cli.client import at
-from gateway.faces.cli.command import command
+from gateway.faces.cli.command import command, confirm_at_terminal, yes_option
 from gateway.faces.cli.desk import Desk
 from gateway.faces.cli.labels import label_options, labelled
 from gateway.faces.cli.options import list_options, moment
@@ -64,8 +64,10 @@ def limit_update(desk: Desk, printer: Printer, limit: str, **options: Any) -> No
 
 @command(limit, "revoke")
 @click.argument("limit")
-def limit_revoke(desk: Desk, printer: Printer, limit: str) -> None:
+@yes_option
+def limit_revoke(desk: Desk, printer: Printer, limit: str, yes: bool) -> None:
     """End a raise now."""
+    confirm_at_terminal(f"End the raise {limit} now?", yes)
     printer.one(desk.api.delete(at("/v1/limits/{}", limit)))
 
 

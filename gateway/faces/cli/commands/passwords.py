@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from gateway.faces.cli.client import at
-from gateway.faces.cli.command import command
+from gateway.faces.cli.command import command, confirm_at_terminal, yes_option
 from gateway.faces.cli.desk import Desk
 from gateway.faces.cli.labels import label_options, labelled
 from gateway.faces.cli.options import moment
@@ -75,8 +75,10 @@ def app_password_update(desk: Desk, printer: Printer, key_id: str, **options: An
 
 @command(app_password, "revoke")
 @click.argument("key-id")
-def app_password_revoke(desk: Desk, printer: Printer, key_id: str) -> None:
+@yes_option
+def app_password_revoke(desk: Desk, printer: Printer, key_id: str, yes: bool) -> None:
     """Make an app password worthless within a second, for open sessions too."""
+    confirm_at_terminal(f"Revoke the app password {key_id} for ever?", yes)
     printer.one(desk.api.delete(at("/v1/app-passwords/{}", key_id)))
 
 
