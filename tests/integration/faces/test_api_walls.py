@@ -114,7 +114,6 @@ TENANTS = {
     "workspace create",
     "workspace delete",
     "workspace preview",
-    "audit erase",
     "workspace update",
 }
 """What it may do with its own."""
