@@ -50,6 +50,10 @@ def _is_name(value: Any) -> bool:
     return _is_text(value, LONGEST_NAME, 1)
 
 
+def _is_long_name(value: Any) -> bool:
+    return _is_text(value, LONGEST_TEXT, 1)
+
+
 def _is_client_id(value: Any) -> bool:
     return _is_name(value) and bool(value.strip())
 
@@ -72,6 +76,7 @@ def _is_password(value: Any) -> bool:
 
 
 _NAME = _Rule(_is_name, f"a text of 1 to {LONGEST_NAME} characters")
+_LONG_NAME = _Rule(_is_long_name, f"a text of 1 to {LONGEST_TEXT} characters")
 _CLIENT_ID = _Rule(_is_client_id, f"a text of 1 to {LONGEST_NAME} characters, not only spaces").or_null()
 _TEXT = _Rule(_is_text, f"a text of at most {LONGEST_TEXT} characters")
 _TEXTS = _Rule(_is_texts, f"a list of texts of at most {LONGEST_TEXT} characters")
@@ -99,7 +104,7 @@ _FIELDS: Mapping[str, _Rule] = {
     "environment": _Rule(
         lambda value: value in ENVIRONMENTS, f"{', '.join(ENVIRONMENTS[:-1])} or {ENVIRONMENTS[-1]}"
     ),
-    "domain": _NAME.or_null(),
+    "domain": _LONG_NAME.or_null(),
     "workspace": _NAME.or_null(),
     "app_password": _Rule(
         _is_password, f"true, false or a text of at most {LONGEST_PASSWORD} characters"
