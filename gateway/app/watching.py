@@ -26,7 +26,9 @@ _LONGEST_WAIT_SECONDS = 30.0
 class Watching:
     """What looks at domains in this event loop: for callers of the API, and for the watch itself."""
 
-    def __init__(self, ground: Ground) -> None:
+    def __init__(self, ground: Ground, *, longest_wait: float = _LONGEST_WAIT_SECONDS) -> None:
+        """`longest_wait`: how many seconds a caller waits for a look."""
+        self._longest_wait = longest_wait
         self._ground = ground
         self._loop = asyncio.get_running_loop()
         self._authorities = open_authorities(authority_settings(ground), ground.clock, secrets.randbits)
@@ -47,10 +49,10 @@ class Watching:
         looking = self._looker.examine(subject, memory)
         look = asyncio.run_coroutine_threadsafe(looking, self._loop)
         try:
-            return look.result(_LONGEST_WAIT_SECONDS)
+            return look.result(self._longest_wait)
         except TimeoutError:
             look.cancel()
-            raise too_slow(subject, _LONGEST_WAIT_SECONDS) from None
+            raise too_slow(subject, self._longest_wait) from None
 
 
 class WatchWork:
