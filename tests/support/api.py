@@ -9,12 +9,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import ExitStack
+from copy import copy
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
+from fastapi import FastAPI
+from starlette.datastructures import State
 
 from gateway.app.api import api_parts
 from gateway.app.desk import OpenedDesk
@@ -28,6 +32,20 @@ from tests.support.control import OPERATOR, SETTINGS, TickingClock
 from tests.support.installation import Installation, open_installation
 
 
+@cache
+def _built() -> FastAPI:
+    """The application once: its routes are the same over any parts, and take long to make."""
+    return build_app(cast("ApiParts", None))
+
+
+def app_over(parts: ApiParts) -> FastAPI:
+    """An application over these parts, which shares nothing but its routes with others."""
+    app = copy(_built())
+    app.state = State({"parts": parts})
+    app.middleware_stack = None
+    return app
+
+
 class ApiWorld:
     """The application and its services. `call` is made by the operator unless a key is given."""
 
@@ -35,7 +53,7 @@ class ApiWorld:
         self.parts = parts
         self.installation = installation
         self.services = parts.services
-        self.app = build_app(parts)
+        self.app = app_over(parts)
         self.operator_key = self.key()
         self.uses: list[tuple[str, str]] = []
 

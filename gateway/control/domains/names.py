@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from functools import cached_property
 
 import idna
-from publicsuffixlist import PublicSuffixList
 
 from gateway.control.domains.lookalikes import deception
 from gateway.control.errors import Invalid
 from gateway.control.lookup import shown
 from gateway.mail.idna import DomainError, to_ascii
+from gateway.mail.publicsuffix import packaged_suffixes
 
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
 _LONGEST_NAME = 253
@@ -34,20 +33,14 @@ def parse_name(text: str, *, what: str = "domain", fewest_labels: int = 2) -> st
     return name
 
 
-class PublicSuffixes:
-    """The packaged public suffix list, read at first need (40 ms)."""
+def is_public(name: str) -> bool:
+    """Whether everybody can register names directly below this one (com, co.uk, github.io)."""
+    return bool(packaged_suffixes().is_public(name))
 
-    @cached_property
-    def _list(self) -> PublicSuffixList:
-        return PublicSuffixList()
 
-    def __contains__(self, name: str) -> bool:
-        """Whether everybody can register names directly below this one (com, co.uk, github.io)."""
-        return bool(self._list.is_public(name))
-
-    def registrable(self, name: str) -> str:
-        """The name that somebody registered, and that has a zone as a rule: acme.co.uk of a.acme.co.uk."""
-        return str(self._list.privatesuffix(name) or name)
+def registrable(name: str) -> str:
+    """The name that somebody registered, and that has a zone as a rule: acme.co.uk of a.acme.co.uk."""
+    return str(packaged_suffixes().privatesuffix(name) or name)
 
 
 def is_below(name: str, parent: str) -> bool:

@@ -14,7 +14,7 @@ from gateway.control.domains.dnsrecords import in_fixed_set, records_of
 from gateway.control.domains.find import find_domain, holder
 from gateway.control.domains.listing import LISTING
 from gateway.control.domains.model import MODES, STATES, DomainRow
-from gateway.control.domains.names import PublicSuffixes, is_below, parse_name
+from gateway.control.domains.names import is_below, is_public, parse_name
 from gateway.control.domains.proof import hold
 from gateway.control.domains.view import DomainCheck, DomainView, RecordView, domain_view
 from gateway.control.domains.watch.observer import Conclusion, Observer
@@ -57,7 +57,6 @@ class DomainService:
         self._sight = sight
         self._turns = turns
         self._observer = Observer(writes, keys, sight.timing, sight.random)
-        self._suffixes = PublicSuffixes()
 
     def add(
         self,
@@ -329,7 +328,7 @@ class DomainService:
                 f"have room up to {_LONGEST_CUSTOM} only.",
                 "Give a name above it.",
             )
-        if name in self._suffixes:
+        if is_public(name):
             raise Invalid(
                 "public-suffix",
                 f"{name} is a public suffix: names below it belong to many owners.",

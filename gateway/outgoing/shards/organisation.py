@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 
-from publicsuffixlist import PublicSuffixList
+from gateway.mail.publicsuffix import packaged_suffixes
 
 
 class Organisations:
@@ -15,7 +15,7 @@ class Organisations:
     """
 
     def __init__(self, suffixes: Iterable[str] = ()) -> None:
-        self._list = PublicSuffixList()
+        self._list = packaged_suffixes()
         self._suffixes = tuple(suffix.lower().strip(".") for suffix in suffixes if suffix)
         self.domain = lru_cache(maxsize=65_536)(self._domain)
 
