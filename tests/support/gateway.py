@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import itertools
 import json
 import os
@@ -134,6 +135,8 @@ class Gateway:
                 stderr=log,
                 stdin=subprocess.DEVNULL,
             )
+        # A test that fails before its end must not leave this running.
+        atexit.register(self.kill)
         wait_until(lambda: self._is_ready(offset), START_SECONDS, "event `ready`")
         return self
 
@@ -151,17 +154,20 @@ class Gateway:
         self.process.send_signal(signal.SIGTERM)
         status = self.process.wait(60)
         self.process = None
+        atexit.unregister(self.kill)
         return status
 
     def kill(self) -> None:
-        """SIGKILL to supervisor and all children."""
-        assert self.process is not None
+        """SIGKILL to supervisor and all children, if they run."""
+        if self.process is None or self.process.poll() is not None:
+            return
         everybody = [*self.children(), psutil.Process(self.process.pid)]
         for process in everybody:
             process.kill()
         self.process.wait(20)
         psutil.wait_procs(everybody, 20)
         self.process = None
+        atexit.unregister(self.kill)
 
     def children(self) -> list[psutil.Process]:
         """The supervisor's children now."""
