@@ -215,12 +215,16 @@ async def test_a_poll_costs_the_servers_no_more_than_its_records_and_two(
         costs += [await counted.poll() for _ in range(3)]
         world.publish("dkim", "dmarc")
         costs += [await counted.poll() for _ in range(4)]
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            # Until the resolver has forgotten that there was nothing, each poll asks the authority too.
+            while costs[-1] != counted.records:
+                await asyncio.sleep(0.05)
+                costs.append(await counted.poll())
     finally:
         await counted.close()
     assert max(costs) <= counted.records + POLL_EXTRA
     assert counted.memory.of(proof) is not None
     assert {known.state for known in counted.memory.records.values()} == {"valid"}
-    assert costs[-1] == counted.records
 
 
 async def test_answers_that_do_not_fit_cost_a_poll_no_more_and_are_read_all_the_same(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.control.errors import NotFound, Unavailable
+from gateway.control.errors import Forbidden, Unavailable
 from gateway.control.services import ControlServices
 from gateway.system.database import Database
 from tests.integration.control.publishing.conftest import PUBLISHING, Publishing, channel, publishing_over
@@ -169,9 +169,9 @@ def test_a_wrong_secret_is_said_and_never_shown(publishing: Publishing) -> None:
 
 def test_publishing_is_the_operators(publishing: Publishing) -> None:
     caller = limited(publishing.services.tenants.show(OPERATOR, "acme").id)
-    with pytest.raises(NotFound):
+    with pytest.raises(Forbidden):
         publishing.service.pending(caller)
-    with pytest.raises(NotFound):
+    with pytest.raises(Forbidden):
         publishing.service.reconcile(caller)
 
 

@@ -79,6 +79,7 @@ def test_claims_hop_along_an_index(location_database: Database, statement: str) 
         if location_database.dialect == "postgresql":
             # The tables are empty, so that reading them whole would be right: ask what it can do.
             connection.execute(sa.text("SET LOCAL enable_seqscan = off"))
+            connection.execute(sa.text("SET LOCAL enable_bitmapscan = off"))
         plan = " ".join(str(row) for row in connection.execute(bound, wanted))
     assert "ix_recipient_" in plan
     assert "TEMP B-TREE" not in plan
