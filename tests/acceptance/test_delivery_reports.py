@@ -47,13 +47,12 @@ def ancient() -> Iterator[Sink]:
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory, modern: Sink, ancient: Sink) -> Iterator[Gateway]:
-    running = Gateway(tmp_path_factory.mktemp("reports") / "var")
+    running = Gateway(tmp_path_factory.mktemp("reports") / "var").start()
     running.cli("shard", "route", running.state["shard"], f"smtp://127.0.0.1:{modern.port}")
     running.cli(
         "shard", "create", f"old.{running.state['domain']}", "--tenant", running.tenant_id,
         "--stream", "old", "--route", f"smtp://127.0.0.1:{ancient.port}",
     )  # fmt: skip
-    running.start()
     yield running
     assert running.stop() == 0
 

@@ -25,9 +25,8 @@ class Resident(NamedTuple):
 def two_locations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     folder = tmp_path_factory.mktemp("locations") / "var"
     second = f'\n[locations.second]\nurl = "sqlite:///{folder}/second.db"\nblobs = "{folder}/second-blobs"\n'
-    gateway = Gateway(folder, settings=second)
+    gateway = Gateway(folder, settings=second).start()
     gateway.cli("workspace", "create", "elsewhere", "--tenant", gateway.tenant_id, "--location", "second")
-    gateway.start()
     yield gateway
     assert gateway.stop() == 0
 

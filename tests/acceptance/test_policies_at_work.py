@@ -52,13 +52,13 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     running.edit_config(
         lambda text: text.replace("[relay]\n", '[relay]\nallowed_recipients = ["allowed.test"]\n')
     )
+    running.start()
     for name, document in (("ruled", RULES), ("slow", SLOW)):
         (folder / "documents").mkdir(exist_ok=True)
         (folder / "documents" / f"{name}.toml").write_text(document)
     running.cli("policy", "apply", str(folder / "documents"))
     for name in ("ruled", "slow"):
         running.cli("workspace", "create", name, "--tenant", running.tenant_id, "--policy", name)
-    running.start()
     yield running
     assert running.stop() == 0
 
