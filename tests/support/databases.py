@@ -169,9 +169,12 @@ class Templates:
         target.chmod(0o600)
         return f"sqlite:///{target}"
 
-    def postgresql(self, which: str) -> str:
-        """A copy of the PostgreSQL template, or one that an earlier test gave back."""
-        while self._spare[which]:
+    def postgresql(self, which: str, *, fresh: bool = False) -> str:
+        """A copy of the PostgreSQL template, or (unless `fresh`) one that an earlier test gave back.
+
+        Of what was given back the planner may still know how much was in it.
+        """
+        while self._spare[which] and not fresh:
             if self._server().empty(url := self._spare[which].pop(), like=f"template_{which}"):
                 return url
             self._server().drop(url)
@@ -213,7 +216,8 @@ def make_database_url(
             path = tmp_path / f"{name}.db"
             return database_templates.sqlite(which, path) if which else f"sqlite:///{path}"
         server: PostgresqlServer = request.getfixturevalue("postgresql_server")
-        made.append((which, database_templates.postgresql(which) if which else server.create()))
+        fresh = request.node.get_closest_marker("fresh_database") is not None
+        made.append((which, database_templates.postgresql(which, fresh=fresh) if which else server.create()))
         return made[-1][1]
 
     yield make
