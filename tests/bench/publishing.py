@@ -50,7 +50,7 @@ def main(domains: int) -> None:
 
 def _services(control: Database) -> ControlServices:
     clock = SystemClock()
-    settings = replace(SETTINGS, publishes=True)
+    settings = replace(SETTINGS, publishes=True, claims=1_000_000)
     services = ControlServices.open(
         control, MASTER_KEY, settings, clock, IdSource(clock), make_key=cached_key
     )

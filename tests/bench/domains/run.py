@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import uvloop
@@ -73,7 +74,7 @@ def _world(count: int) -> Iterator[tuple[ControlServices, Database]]:
             services = ControlServices.open(
                 control,
                 MASTER_KEY,
-                SETTINGS,
+                replace(SETTINGS, claims=count),
                 clock,
                 IdSource(clock),
                 sight=local_sight(AuthoritySettings(), clock),

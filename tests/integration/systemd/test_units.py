@@ -67,3 +67,13 @@ def test_the_example_puts_the_api_into_the_folder_that_the_unit_makes() -> None:
 def test_the_audit_can_tell_who_called_on_the_unix_socket() -> None:
     """In a user namespace the kernel names every other user 65534."""
     assert "PrivateUsers=no" in (UNITS / "gatepost.service").read_text().splitlines()
+
+
+def test_who_installs_as_the_documents_say_has_the_program_where_the_service_looks() -> None:
+    program = re.search(r"^ExecStart=(\S+)", (UNITS / "gatepost.service").read_text(), re.MULTILINE)
+    assert program is not None
+    folder = program[1].removesuffix("/bin/gatepost")
+    for document in ("README.md", "docs/operations.md"):
+        text = (ROOT / document).read_text()
+        assert f"python3 -m venv {folder}\n" in text or f"python3 -m venv {folder} &&" in text
+        assert set(re.findall(r"/opt/gatepost/\S*bin/gatepost", text)) <= {program[1]}
