@@ -32,6 +32,7 @@ peers:
 bench: setup
 	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench control
+	$(BIN)/python -m tests.bench.domains.run
 
 chaos: setup
 	$(BIN)/python -m tests.chaos
