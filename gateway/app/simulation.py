@@ -41,10 +41,7 @@ def simulate_policy(
     tried in the place of its own. Blocking. Raises NotFound, Forbidden, InvalidDocuments, Invalid,
     Unavailable.
     """
-    if not 0 < days <= MOST_DAYS:
-        raise Invalid("bad-days", f"{days} is no number of days.", f"Give 1 to {MOST_DAYS}.")
-    if not 1 <= most <= 100_000:
-        raise Invalid("bad-limit", f"{most} is no number of messages to list.", "Give 1 to 100000.")
+    _check_bounds(days, most)
     found = desk.services.workspaces.show(actor, workspace)
     policies, documents = desk.services.policies.candidate(actor, files)
     ground = desk.ground
@@ -72,6 +69,13 @@ def simulate_policy(
         raise Unavailable("database-away", str(error), "See `gatepost check`.") from error
     finally:
         directory.stop()
+
+
+def _check_bounds(days: float, most: int) -> None:
+    if not 0 < days <= MOST_DAYS:
+        raise Invalid("bad-days", f"{days} is no number of days.", f"Give 1 to {MOST_DAYS}.")
+    if not 1 <= most <= 100_000:
+        raise Invalid("bad-limit", f"{most} is no number of messages to list.", "Give 1 to 100000.")
 
 
 def _world(

@@ -73,22 +73,9 @@ def operation(
     def register(handler: Handler) -> Handler:
         shape = get_type_hints(handler, include_extras=True).get("body")
         facts = Facts(cli, known_right, support, takes_key, current, many, bounds or Bounds(), takes, shape)
-
-        @functools.wraps(handler)
-        def run(*arguments: Any, **keywords: Any) -> Response:
-            result = handler(*arguments, **_opened(keywords, facts))
-            return _response(_shut(result, keywords, facts), status)
-
-        @functools.wraps(handler)
-        async def run_here(*arguments: Any, **keywords: Any) -> Response:
-            result = await handler(*arguments, **_opened(keywords, facts))
-            return _response(_shut(result, keywords, facts), status)
-
-        endpoint: Any = run_here if inspect.iscoroutinefunction(handler) else run
-        endpoint.facts = facts
         api.add_api_route(
             path,
-            endpoint,
+            _endpoint(handler, facts, status),
             methods=[method],
             status_code=status,
             operation_id=cli.replace(" ", "-"),
@@ -101,6 +88,24 @@ def operation(
         return handler
 
     return register
+
+
+def _endpoint(handler: Callable[..., Any], facts: Facts, status: int) -> Any:
+    """The handler as it is called for a request: cursors opened before it, its result made a response."""
+
+    @functools.wraps(handler)
+    def run(*arguments: Any, **keywords: Any) -> Response:
+        result = handler(*arguments, **_opened(keywords, facts))
+        return _response(_shut(result, keywords, facts), status)
+
+    @functools.wraps(handler)
+    async def run_here(*arguments: Any, **keywords: Any) -> Response:
+        result = await handler(*arguments, **_opened(keywords, facts))
+        return _response(_shut(result, keywords, facts), status)
+
+    endpoint: Any = run_here if inspect.iscoroutinefunction(handler) else run
+    endpoint.facts = facts
+    return endpoint
 
 
 def _opened(keywords: Mapping[str, Any], facts: Facts) -> dict[str, Any]:
