@@ -61,6 +61,7 @@ def use(gateway: Gateway, name: str, location: str, *workspace: str) -> Resident
 def test_no_octet_of_one_location_is_in_the_other(two_locations: Gateway) -> None:
     gateway = two_locations
     gateway.cli("shard", "pause", gateway.state["shard"])
+    gateway.obeyed()
     residents = (
         use(gateway, "alpha", "default"),
         use(gateway, "bravo", "second", "--workspace", "elsewhere"),

@@ -108,7 +108,7 @@ def test_staging_mail_leaves_only_to_whom_the_operator_allows(gateway: Gateway, 
 def test_a_stream_selects_its_shard(gateway: Gateway) -> None:
     shard = f"news.{gateway.state['domain']}"
     gateway.cli("shard", "create", shard, "--tenant", gateway.tenant_id, "--stream", "marketing", "--route", "capture:")  # fmt: skip
-    time.sleep(1)  # a change holds within a second
+    gateway.obeyed()
     for stream, expected in (("marketing", shard), ("transactional", gateway.state["shard"])):
         content = f"X-Gatepost-Stream: {stream}\r\n".encode() + plain_message(gateway.address)
         envelope, wire = split_capture(gateway.captured(gateway.send(content)))

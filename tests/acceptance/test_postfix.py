@@ -1,6 +1,5 @@
 """Postfix takes our mail as a smarthost and as an MX found through DNS."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.dns import NameServer
-from tests.support.gateway import OBEYED_SECONDS, Gateway, free_port, plain_message, wait_until
+from tests.support.gateway import Gateway, free_port, plain_message, wait_until
 from tests.support.postfix import Postfix
 
 
@@ -52,7 +51,7 @@ def test_postfix_receives(
     gateway, postfix, _ = request.getfixturevalue("installation")
     route = "mx" if way == "mx" else f"smtp://127.0.0.1:{postfix.port}"
     gateway.cli("shard", "route", gateway.state["shard"], route)
-    time.sleep(OBEYED_SECONDS)
+    gateway.obeyed()
     message_id = gateway.send(
         plain_message(gateway.address, subject=f"by {way}"), "a@dest.test", "b@dest.test"
     )
@@ -76,7 +75,7 @@ def test_an_unknown_domain_and_a_null_mx_bounce_with_a_report(
     require_peer("postfix")
     gateway, _, _ = request.getfixturevalue("installation")
     gateway.cli("shard", "route", gateway.state["shard"], "mx")
-    time.sleep(OBEYED_SECONDS)
+    gateway.obeyed()
     for recipient, enhanced in (("x@null.test", "5.1.10"), ("x@nowhere.test", "5.1.2")):
         message_id = gateway.send(plain_message(gateway.address), recipient)
         row = wait_until(

@@ -124,6 +124,7 @@ def test_queued_mail_is_signed_again_when_its_key_is_revoked(
 ) -> None:
     shard = gateway.state["shard"]
     gateway.cli("shard", "pause", shard)
+    gateway.obeyed()
     message_id = gateway.send(plain_message(gateway.address))
     [leaked] = keys_of(gateway)["active"]
     gateway.cli("dkim-key", "revoke", leaked["id"], "--yes")

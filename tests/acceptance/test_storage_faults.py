@@ -95,7 +95,7 @@ def stored(disk: Path) -> set[str]:
 def test_a_full_disk_defers_and_keeps_what_is_queued(tmp_path: Path, disk: Path) -> None:
     gateway = on_disk(tmp_path, disk, 'message_bytes = "1 MiB"\nfree_space_bytes = "1 MiB"')
     gateway.cli("shard", "pause", gateway.state["shard"])
-    time.sleep(1)
+    gateway.obeyed()
     with gateway.smtp() as client:
         queued = {answer(client, gateway, size)[1] for size in (10, 10, 30_000, 200_000)}
         filler = fill(disk)

@@ -240,6 +240,10 @@ class Gateway:
             raise CliError(arguments, result)
         return result.stdout
 
+    def obeyed(self) -> None:
+        """Return when every process obeys what was changed before this: a command's end is too early."""
+        time.sleep(OBEYED_SECONDS)
+
     # --- its ports ---
 
     def tls_context(self) -> ssl.SSLContext:
