@@ -121,8 +121,16 @@ def _copy_installation(folder: Path, port_base: int) -> None:
 class Gateway:
     """One installation in `folder`, served by a subprocess between `start` and `stop`."""
 
-    def __init__(self, folder: Path, *, port_base: int | None = None, settings: str = "") -> None:
-        """`settings` replaces lines: see `edit_config`."""
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        port_base: int | None = None,
+        settings: str = "",
+        program: tuple[str, ...] = ("gateway",),
+    ) -> None:
+        """`settings` is added to the configuration; `program` is the module that serves, with arguments."""
+        self._program = program
         self.folder = folder
         self.port_base = port_base or free_port_base()
         self.log_path = folder / "gatepost.log"
@@ -164,7 +172,7 @@ class Gateway:
         with self.log_path.open("ab") as log:
             offset = log.tell()
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "gateway", "serve", "--config", self.config],
+                [sys.executable, "-m", *self._program, "serve", "--config", self.config],
                 stderr=log,
                 stdin=subprocess.DEVNULL,
             )
