@@ -43,22 +43,32 @@ def _duration(context: click.Context, parameter: click.Parameter, text: str | No
         raise click.BadParameter(str(error), context, parameter) from None
 
 
-def list_options(*filters: str, sorts: tuple[str, ...] = ("created_at",)) -> Callable[[Function], Function]:
+NAMED = ("name", "created_at", "updated_at")
+"""What most lists of named things can be sorted by."""
+
+
+def list_options(
+    *filters: str, sorts: tuple[str, ...] = ("created_at",), by: str | None = None, labelled: bool = True
+) -> Callable[[Function], Function]:
     """Options of a list: a filter for each field, `--metadata KEY=VALUE`, `--sort` and `--most`.
 
     They are the keywords of `ApiClient.list`; a field that is an environment offers those there are.
+    `by`: the order unless said. Not `labelled`: its rows have no metadata.
     """
     orders = [word for name in sorts for word in (name, f"-{name}")]
 
     def decorate(function: Function) -> Function:
         @functools.wraps(function)
-        def run(*arguments: Any, metadata: dict[str, str], **options: Any) -> Any:
-            pairs = {f"metadata.{key}": value for key, value in metadata.items()}
+        def run(*arguments: Any, metadata: dict[str, str] | None = None, **options: Any) -> Any:
+            pairs = {f"metadata.{key}": value for key, value in (metadata or {}).items()}
             return function(*arguments, **options, **pairs)
 
         decorated: Any = click.option("--most", type=click.IntRange(1), help="At most so many rows.")(run)
-        decorated = click.option("--sort", type=click.Choice(orders), help="With -: descending.")(decorated)
-        decorated = pairs_option("Only with this KEY=VALUE; may be repeated.")(decorated)
+        decorated = click.option(
+            "--sort", type=click.Choice(orders), default=by, show_default=True, help="With -: descending."
+        )(decorated)
+        if labelled:
+            decorated = pairs_option("Only with this KEY=VALUE; may be repeated.")(decorated)
         for name in reversed(filters):
             decorated = _filter(name)(decorated)
         return decorated  # type: ignore[no-any-return]

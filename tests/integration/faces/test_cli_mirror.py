@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import click
@@ -43,6 +45,30 @@ def test_every_operation_has_its_command(route: APIRoute) -> None:
 def test_no_two_operations_name_one_command() -> None:
     names = [facts_of(route.endpoint).cli for route in ROUTES]
     assert sorted(set(names)) == sorted(names)
+
+
+READING = {"cursor", "limit", "start", "wait"}
+"""How a list is read on, which a command does by itself."""
+
+
+def lists() -> dict[str, set[str]]:
+    """Of each operation with pages, by its command: what it can be asked for less with, or in another order."""
+    description = json.loads((Path(__file__).parents[3] / "docs/openapi.json").read_text())
+    found = {}
+    for operations in description["paths"].values():
+        for one in operations.values():
+            names = {given["name"] for given in one.get("parameters", ()) if given["in"] == "query"}
+            if {"cursor", "limit"} <= names:
+                found[one["x-gatepost-cli"]] = names - READING
+    return found
+
+
+LISTS = lists()
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_every_list_is_filtered_and_sorted_as_over_the_api(path: str) -> None:
+    assert LISTS[path] <= {one.name for one in found(path).params}
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: facts_of(route.endpoint).cli)

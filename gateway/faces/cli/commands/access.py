@@ -10,6 +10,7 @@ from gateway.control.records import ENVIRONMENTS, RIGHTS
 from gateway.faces.cli.client import at
 from gateway.faces.cli.command import command, confirm, yes_option
 from gateway.faces.cli.desk import Desk
+from gateway.faces.cli.options import list_options
 from gateway.faces.cli.output import Printer
 
 KEY_COLUMNS = ("name", "key_id", "scope", "rights", "expires_at", "revoked_at", "last_used_at", "id")
@@ -41,10 +42,10 @@ def api_key_create(desk: Desk, printer: Printer, rights: tuple[str, ...], **opti
 
 
 @command(api_key, "list")
-@click.option("--tenant", help="Only this tenant's.")
-def api_key_list(desk: Desk, printer: Printer, tenant: str | None) -> None:
+@list_options("name", "tenant", "environment", "client_id", sorts=("created_at", "name"))
+def api_key_list(desk: Desk, printer: Printer, **query: Any) -> None:
     """Keys, without their secrets."""
-    printer.many(desk.api.list("/v1/api-keys", tenant=tenant), KEY_COLUMNS, "no API keys")
+    printer.many(desk.api.list("/v1/api-keys", **query), KEY_COLUMNS, "no API keys")
 
 
 @command(api_key, "show")

@@ -44,7 +44,8 @@ def account_create(desk: Desk, printer: Printer, address: str, **options: Any) -
 
 @command(account, "list")
 @list_options(
-    *("tenant", "workspace", "domain", "environment", "status", "assignment", "client_id"),
+    *("address", "tenant", "workspace", "domain", "environment", "status", "assignment"),
+    *("smtp", "imap", "client_id"),
     sorts=("created_at", "updated_at", "address"),
 )
 def account_list(desk: Desk, printer: Printer, **query: Any) -> None:

@@ -14,6 +14,7 @@ from gateway.faces.cli.commands.publishing import names
 from gateway.faces.cli.commands.tenancy import environment_option
 from gateway.faces.cli.desk import Desk
 from gateway.faces.cli.labels import label_options, labelled
+from gateway.faces.cli.options import NAMED, list_options
 from gateway.faces.cli.output import Printer
 
 DOMAIN_COLUMNS = ("name", "kind", "state", "environment", "tenant_id", "id")
@@ -58,10 +59,10 @@ def domain_add_trial(desk: Desk, printer: Printer, **options: Any) -> None:
 
 
 @command(domain, "list")
-@click.option("--tenant", help="Only this tenant's.")
-def domain_list(desk: Desk, printer: Printer, tenant: str | None) -> None:
+@list_options("name", "tenant", "environment", "kind", "state", "client_id", sorts=NAMED, by="name")
+def domain_list(desk: Desk, printer: Printer, **query: Any) -> None:
     """Domains."""
-    printer.many(desk.api.list("/v1/domains", sort="name", tenant=tenant), DOMAIN_COLUMNS, "no domains")
+    printer.many(desk.api.list("/v1/domains", **query), DOMAIN_COLUMNS, "no domains")
 
 
 @command(domain, "show")

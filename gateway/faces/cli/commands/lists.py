@@ -11,7 +11,7 @@ from gateway.faces.cli.client import at
 from gateway.faces.cli.command import command, confirm, yes_option
 from gateway.faces.cli.desk import Desk
 from gateway.faces.cli.labels import label_options, labelled
-from gateway.faces.cli.options import list_options, progress_option
+from gateway.faces.cli.options import NAMED, list_options, progress_option
 from gateway.faces.cli.output import EXIT_USAGE, CommandFailed, Printer
 from gateway.faces.cli.progress import Progress
 
@@ -46,7 +46,7 @@ def list_create(desk: Desk, printer: Printer, name: str, **options: Any) -> None
 
 
 @command(group, "list")
-@list_options("tenant", "kind", "client_id", sorts=("name", "created_at", "updated_at"))
+@list_options("name", "tenant", "kind", "client_id", sorts=NAMED)
 def list_list(desk: Desk, printer: Printer, **query: Any) -> None:
     """All lists; with --tenant its own and the shared ones ("shared": these alone)."""
     printer.many(desk.api.list("/v1/lists", **query), LIST_COLUMNS, "no lists")
@@ -80,9 +80,10 @@ def list_delete(desk: Desk, printer: Printer, list_name: str, yes: bool) -> None
 
 @command(group, "items")
 @click.argument("list-name")
-def list_items(desk: Desk, printer: Printer, list_name: str) -> None:
+@list_options("value", sorts=("value",), labelled=False)
+def list_items(desk: Desk, printer: Printer, list_name: str, **query: Any) -> None:
     """What stands in a list."""
-    rows = desk.api.list(at("/v1/lists/{}/items", list_name))
+    rows = desk.api.list(at("/v1/lists/{}/items", list_name), **query)
     printer.many(({**row, "name": row["value"]} for row in rows), ("value", "created_at"), "empty")
 
 

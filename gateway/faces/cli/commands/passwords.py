@@ -10,7 +10,7 @@ from gateway.faces.cli.client import at
 from gateway.faces.cli.command import command, confirm_at_terminal, yes_option
 from gateway.faces.cli.desk import Desk
 from gateway.faces.cli.labels import label_options, labelled
-from gateway.faces.cli.options import moment
+from gateway.faces.cli.options import list_options, moment
 from gateway.faces.cli.output import Printer
 
 PASSWORD_COLUMNS = ("id", "label", "scopes", "created_at", "expires_at", "last_used_at", "last_used_address")
@@ -49,11 +49,12 @@ def app_password_create(
 
 
 @command(app_password, "list")
-@click.argument("account")
+@click.argument("account", required=False)
 @click.option("--revoked", is_flag=True, help="Those no longer valid too.")
-def app_password_list(desk: Desk, printer: Printer, account: str, revoked: bool) -> None:
-    """An account's app passwords, without their secrets."""
-    rows = desk.api.list("/v1/app-passwords", account=account, revoked=None if revoked else False)
+@list_options("tenant", "label", "key_id", "client_id")
+def app_password_list(desk: Desk, printer: Printer, revoked: bool, **query: Any) -> None:
+    """An account's app passwords, or those of many, without their secrets."""
+    rows = desk.api.list("/v1/app-passwords", revoked=None if revoked else False, **query)
     printer.many(rows, PASSWORD_COLUMNS, "no app passwords")
 
 

@@ -13,7 +13,7 @@ from gateway.faces.cli.commands.declarations import handed_in, print_changes, pr
 from gateway.faces.cli.commands.policies import VERSION_COLUMNS, exit_code_option, path_argument
 from gateway.faces.cli.desk import Desk
 from gateway.faces.cli.labels import label_options, labelled
-from gateway.faces.cli.options import list_options
+from gateway.faces.cli.options import NAMED, list_options
 from gateway.faces.cli.output import EXIT_CHANGES, Printer
 
 _PATH = "path"
@@ -59,7 +59,7 @@ def plan_path(desk: Desk, printer: Printer, path: Path, prune: bool, with_code: 
 
 
 @command(plan, "list")
-@list_options("client_id", sorts=("name", "created_at", "updated_at"))
+@list_options("name", "client_id", sorts=NAMED)
 def plan_list(desk: Desk, printer: Printer, **query: Any) -> None:
     """All plans."""
     printer.many(desk.api.list("/v1/plans", **query), ("name", "version", "updated_at", "id"), "no plans")

@@ -14,7 +14,7 @@ from gateway.faces.cli.desk import Desk
 from gateway.faces.cli.explanation import explanation
 from gateway.faces.cli.files import read_documents
 from gateway.faces.cli.labels import label_options, labelled
-from gateway.faces.cli.options import list_options
+from gateway.faces.cli.options import NAMED, list_options
 from gateway.faces.cli.output import EXIT_CHANGES, Printer, Row
 
 VERSION_COLUMNS = ("version", "updated_at", "created_by", "name")
@@ -79,7 +79,7 @@ def _print_changes(printer: Printer, changes: Iterable[Row], word: str) -> None:
 
 
 @command(policy, "list")
-@list_options("client_id", sorts=("name", "created_at", "updated_at"))
+@list_options("name", "client_id", sorts=NAMED)
 def policy_list(desk: Desk, printer: Printer, **query: Any) -> None:
     """All policies."""
     rows = desk.api.list("/v1/policies", **query)

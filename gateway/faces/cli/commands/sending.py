@@ -13,6 +13,7 @@ from gateway.faces.cli.commands.domains import print_records
 from gateway.faces.cli.commands.tenancy import environment_option
 from gateway.faces.cli.desk import Desk
 from gateway.faces.cli.labels import label_options, labelled
+from gateway.faces.cli.options import NAMED, list_options
 from gateway.faces.cli.output import Printer
 
 SHARD_COLUMNS = ("name", "environment", "route", "state", "weight", "streams", "tenant_id", "id")
@@ -52,10 +53,10 @@ def shard_create(desk: Desk, printer: Printer, name: str, **options: Any) -> Non
 
 
 @command(shard, "list")
-@click.option("--tenant", help="Only this tenant's.")
-def shard_list(desk: Desk, printer: Printer, tenant: str | None) -> None:
+@list_options("name", "tenant", "domain", "environment", "state", "client_id", sorts=NAMED, by="name")
+def shard_list(desk: Desk, printer: Printer, **query: Any) -> None:
     """Shards."""
-    printer.many(desk.api.list("/v1/shards", sort="name", tenant=tenant), SHARD_COLUMNS, "no shards")
+    printer.many(desk.api.list("/v1/shards", **query), SHARD_COLUMNS, "no shards")
 
 
 @command(shard, "show")
@@ -127,10 +128,10 @@ def source_create(desk: Desk, printer: Printer, helo: str, **options: Any) -> No
 
 
 @command(source, "list")
-def source_list(desk: Desk, printer: Printer) -> None:
+@list_options("name", "pool", "state", "client_id", sorts=NAMED, by="name")
+def source_list(desk: Desk, printer: Printer, **query: Any) -> None:
     """Source addresses."""
-    rows = desk.api.list("/v1/source-addresses", sort="name")
-    printer.many(rows, SOURCE_COLUMNS, "no source addresses")
+    printer.many(desk.api.list("/v1/source-addresses", **query), SOURCE_COLUMNS, "no source addresses")
 
 
 @command(source, "show")
@@ -217,10 +218,12 @@ def dkim_key_revoke(desk: Desk, printer: Printer, key: str, yes: bool) -> None:
 
 
 @command(dkim_key, "list")
-@click.option("--domain", help="Only this domain's.")
-def dkim_key_list(desk: Desk, printer: Printer, domain: str | None) -> None:
+@list_options(
+    *("domain", "tenant", "state", "algorithm", "selector", "client_id"), sorts=("domain", "created_at")
+)
+def dkim_key_list(desk: Desk, printer: Printer, **query: Any) -> None:
     """Keys, never their private halves."""
-    printer.many(desk.api.list("/v1/dkim-keys", domain=domain), KEY_COLUMNS, "no keys")
+    printer.many(desk.api.list("/v1/dkim-keys", **query), KEY_COLUMNS, "no keys")
 
 
 @command(dkim_key, "show")

@@ -15,7 +15,7 @@ from gateway.faces.cli.commands.moves import print_moves
 from gateway.faces.cli.desk import Desk
 from gateway.faces.cli.files import write_private
 from gateway.faces.cli.labels import label_options, labelled
-from gateway.faces.cli.options import dry_run_option, grace_option, list_options, reason_option
+from gateway.faces.cli.options import NAMED, dry_run_option, grace_option, list_options, reason_option
 from gateway.faces.cli.output import Printer
 
 TENANT_COLUMNS = ("name", "plan", "status", "id", "created_at")
@@ -49,11 +49,10 @@ def tenant_create(desk: Desk, printer: Printer, name: str, **options: Any) -> No
 
 
 @command(tenant, "list")
-@list_options("name", "status", "plan", "client_id", sorts=("name", "created_at", "updated_at"))
-def tenant_list(desk: Desk, printer: Printer, sort: str | None, **query: Any) -> None:
+@list_options("name", "status", "plan", "client_id", sorts=NAMED, by="name")
+def tenant_list(desk: Desk, printer: Printer, **query: Any) -> None:
     """All tenants."""
-    rows = desk.api.list("/v1/tenants", sort=sort or "name", **query)
-    printer.many(rows, TENANT_COLUMNS, "no tenants")
+    printer.many(desk.api.list("/v1/tenants", **query), TENANT_COLUMNS, "no tenants")
 
 
 @command(tenant, "show")

@@ -51,7 +51,9 @@ def webhook_create(desk: Desk, printer: Printer, url: str, **options: Any) -> No
 
 
 @command(webhook, "list")
-@list_options("tenant", "environment", "state", "client_id", sorts=("created_at", "updated_at", "url"))
+@list_options(
+    *("tenant", "url", "environment", "state", "client_id"), sorts=("created_at", "updated_at", "url")
+)
 def webhook_list(desk: Desk, printer: Printer, **query: Any) -> None:
     """Webhooks, without their secrets."""
     printer.many(desk.api.list("/v1/webhooks", **query), WEBHOOK_COLUMNS, "no webhooks")

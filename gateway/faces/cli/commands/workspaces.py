@@ -12,7 +12,7 @@ from gateway.faces.cli.commands.moves import MOVE_COLUMNS, move_rows
 from gateway.faces.cli.commands.tenancy import environment_option
 from gateway.faces.cli.desk import Desk
 from gateway.faces.cli.labels import label_options, labelled
-from gateway.faces.cli.options import list_options
+from gateway.faces.cli.options import NAMED, list_options
 from gateway.faces.cli.output import Printer
 
 WORKSPACE_COLUMNS = ("name", "environment", "policy", "location", "tenant_id", "is_default", "id")
@@ -53,13 +53,11 @@ def workspace_create(desk: Desk, printer: Printer, name: str, **options: Any) ->
 
 @command(workspace, "list")
 @list_options(
-    *("tenant", "environment", "policy", "location", "client_id"),
-    sorts=("name", "created_at", "updated_at"),
+    *("name", "tenant", "environment", "policy", "location", "default", "client_id"), sorts=NAMED, by="name"
 )
-def workspace_list(desk: Desk, printer: Printer, sort: str | None, **query: Any) -> None:
+def workspace_list(desk: Desk, printer: Printer, **query: Any) -> None:
     """All workspaces; with --tenant its own and the shared ones ("shared": these alone)."""
-    rows = desk.api.list("/v1/workspaces", sort=sort or "name", **query)
-    printer.many(rows, WORKSPACE_COLUMNS, "no workspaces")
+    printer.many(desk.api.list("/v1/workspaces", **query), WORKSPACE_COLUMNS, "no workspaces")
 
 
 @command(workspace, "show")
