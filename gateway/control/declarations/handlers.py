@@ -57,14 +57,6 @@ class Handler(Protocol):
         ...
 
 
-class Removable(Protocol):
-    """A kind of thing that can be taken away."""
-
-    def delete(self, row: Any) -> None:
-        """Take it away, as far as such a thing goes away."""
-        ...
-
-
 class Room:
     """What every handler works with."""
 

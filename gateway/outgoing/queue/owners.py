@@ -91,11 +91,3 @@ class Owners:
         known = {row[0] for row in connection.execute(sa.select(tables.incarnation.c.id))}
         owners = {row[0] for row in connection.execute(self._statements.owners)}
         return gone | (owners - known - {self._me})
-
-    def of_node(self, connection: Connection) -> set[str]:
-        """All incarnations registered on this node, this one excluded."""
-        table = tables.incarnation
-        rows = connection.execute(
-            sa.select(table.c.id).where(table.c.node == self._node, table.c.id != self._me)
-        )
-        return {row[0] for row in rows}

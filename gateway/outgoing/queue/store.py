@@ -231,20 +231,6 @@ class QueueStore:
 
         return self._told(await self.run(free))
 
-    async def recover_node(self, alive: Collection[str] = (), past_dot: PastDot | None = None) -> list[Freed]:
-        """Take back the rows of every incarnation of this node but this one and those in `alive`.
-
-        For the node's start: what its last life left need not wait for a minute of silence. `past_dot`
-        as for `recover`.
-        """
-        living = frozenset(alive)
-
-        def free(connection: Connection) -> list[Freed]:
-            gone = self._owners.of_node(connection) - living
-            return self._owners.recover(connection, gone, past_dot, self._clock.now())
-
-        return self._told(await self.run(free))
-
     async def load(self, message_id: str) -> StoredContent:
         """The content of a queued message. Raises ContentGone, Refusal (451)."""
         return await self._contents.load(message_id)

@@ -151,10 +151,6 @@ class FairQueue(Generic[T]):
             tenant = self._tenants[tenant_name]
             self._enter(tenant, tenant.streams[stream_name], gate)
 
-    def is_shut(self, gate: Hashable) -> bool:
-        """Whether the gate is shut."""
-        return gate in self._shut
-
     def waits_at(self, gate: Hashable) -> bool:
         """Whether anything waits at the gate, shut or not."""
         return gate in self._gates

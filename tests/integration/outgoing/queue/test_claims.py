@@ -234,19 +234,6 @@ async def test_rows_of_silent_workers_are_taken_back(location_database: Database
         assert states_of(location_database, kept) == ["owned"]
 
 
-async def test_a_node_takes_back_what_its_last_life_left(location_database: Database, tmp_path: Path) -> None:
-    with location_database.write() as connection:
-        row = {"node": "here", "started_at": 0, "heartbeat_at": 0}
-        connection.execute(
-            tables.incarnation.insert(), [row | {"id": "old"}, row | {"id": "far", "node": "there"}]
-        )
-    _fill(location_database, "t-0", 1, state="owned", owner="old", attempts=1)
-    _fill(location_database, "t-1", 1, state="owned", owner="far", attempts=1)
-    async with running_store(location_database, tmp_path, "new", node="here") as store:
-        assert [row.owner for row in await store.recover_node()] == ["old"]
-        assert states_of(location_database) == ["ready", "owned"]
-
-
 async def test_a_worker_taken_for_dead_registers_again(location_database: Database, tmp_path: Path) -> None:
     async with running_store(location_database, tmp_path, "me", beat_seconds=0.05) as store:
         await store.run(lambda connection: connection.execute(sa.delete(tables.incarnation)))
