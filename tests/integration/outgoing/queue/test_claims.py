@@ -58,11 +58,7 @@ async def test_one_tenants_backlog_does_not_delay_anothers_message(
     _fill(location_database, "t-big", 20_000, lanes=3)
     async with running_store(location_database, tmp_path) as store:
         await store.add(new_message(tenant_id="t-small"))
-        began = time.perf_counter()
-        claimed = await _claimed(store, 50)
-        seconds = time.perf_counter() - began
-        assert claimed == {"t-big": 49, "t-small": 1}
-        assert seconds < 1.0
+        assert await _claimed(store, 50) == {"t-big": 49, "t-small": 1}
 
 
 @pytest.mark.fresh_database
