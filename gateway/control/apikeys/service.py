@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from gateway.control.apikeys.format import ApiKey, make_api_key, parse_api_key
 from gateway.control.apikeys.model import ApiKeyRow
+from gateway.control.clientids import set_client_id
 from gateway.control.credentials.format import is_key_id
 from gateway.control.credentials.terms import clean_expiry, clean_networks
 from gateway.control.errors import Conflict, Forbidden, Invalid
@@ -95,7 +96,7 @@ class ApiKeyService:
         """A new key: its view, and the key itself, which nobody can show again.
 
         Without `tenant`, `workspace` and `environment` it is limited as its maker is. Raises Invalid,
-        NotFound, Forbidden (wider than the maker).
+        NotFound, Conflict (the client_id is another key's), Forbidden (wider than the maker).
         """
         clean, known = clean_name(name, "api-key"), _rights(actor, rights)
         pairs, nets = clean_metadata(metadata), clean_networks(networks)
@@ -110,12 +111,12 @@ class ApiKeyService:
                 networks=list(nets),
                 expires_at=clean_expiry(expires_at, change.now),
                 created_by=f"{actor.kind}:{actor.id}",
-                client_id=client_id,
                 metadata_=pairs,
                 created_at=change.now,
                 updated_at=change.now,
             )
             self._limit(change.session, actor, row, tenant, workspace, environment)
+            set_client_id(change.session, row, client_id)
             change.add(row)
             view = api_key_view(row)
             record(change, "api-key.create", "api-key", None, view)

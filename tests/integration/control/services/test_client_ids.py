@@ -41,6 +41,10 @@ def limit(services: ControlServices, actor: Actor, tenant: str, number: int) -> 
     return services.raises.create(OPERATOR, tenant, limits, until=until, reason="x", client_id="mine")
 
 
+def api_key(services: ControlServices, actor: Actor, tenant: str, number: int) -> object:
+    return services.api_keys.create(actor, f"k{number}", tenant=tenant, client_id="mine")
+
+
 @pytest.fixture
 def services(control_services: ControlServices) -> ControlServices:
     """Two tenants, each with a domain."""
@@ -50,7 +54,7 @@ def services(control_services: ControlServices) -> ControlServices:
     return control_services
 
 
-@pytest.mark.parametrize("make", [domain, shard, workspace, a_list, account, limit])
+@pytest.mark.parametrize("make", [domain, shard, workspace, a_list, account, limit, api_key])
 def test_two_tenants_use_the_same_id_and_learn_nothing(services: ControlServices, make: Make) -> None:
     make(services, OPERATOR, "acme", 1)
     theirs = limited(services.tenants.show(OPERATOR, "globex").id)
