@@ -6,6 +6,7 @@ import base64
 from collections.abc import Mapping
 
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from gateway.control.accounts.promotion import Promotion, WaitingAddress, promote_addresses, waiting_for
 from gateway.control.clientids import set_client_id
@@ -77,7 +78,13 @@ class DomainService:
         ascii_name = self._custom_name(name)
         known = environment_for(actor, environment)
         _check_mode(mode)
-        pairs, material = clean_metadata(metadata), self._keys.make()
+        pairs = clean_metadata(metadata)
+        with self._writes.view() as session:
+            # Before the work: a claim that is refused costs no key.
+            refuse_claim(
+                session, changeable_tenant(session, actor, tenant), ascii_name, self._settings.claims
+            )
+        material = self._keys.make()
         with self._writes.change(actor) as change:
             owner = changeable_tenant(change.session, actor, tenant)
             refuse_claim(change.session, owner, ascii_name, self._settings.claims)
@@ -91,7 +98,10 @@ class DomainService:
 
     def add_trial(self, actor: Actor, *, tenant: str, environment: str = "production") -> DomainView:
         """Give a tenant its trial name in an environment; it may send at once. Raises Conflict."""
-        known, material = environment_for(actor, environment), self._keys.make()
+        known = environment_for(actor, environment)
+        with self._writes.view() as session:
+            self._trial_name(session, changeable_tenant(session, actor, tenant), known)
+        material = self._keys.make()
         with self._writes.change(actor) as change:
             owner = changeable_tenant(change.session, actor, tenant)
             row = self.create_trial(change, owner, known, material)
@@ -311,13 +321,18 @@ class DomainService:
         self, change: ControlChange, owner: TenantRow, environment: Environment, material: KeyMaterial
     ) -> DomainRow:
         """Store a tenant's trial domain. Raises Conflict if it has one in this environment."""
+        name = self._trial_name(change.session, owner, environment)
+        return self.create(change, owner, name, environment=environment, kind="trial", material=material)
+
+    def _trial_name(self, session: Session, owner: TenantRow, environment: Environment) -> str:
+        """What a tenant's trial domain is called. Raises Conflict if it has one in this environment."""
         label = owner.slug if environment == "production" else f"{owner.slug}-{environment}"
         name = f"{label}.{self._settings.trial_zone}"
-        if holder(change.session, name) is not None:
+        if holder(session, name) is not None:
             raise Conflict(
                 "domain-exists", f"{owner.name} has {name} already.", f"`gatepost domain show {name}`."
             )
-        return self.create(change, owner, name, environment=environment, kind="trial", material=material)
+        return name
 
     def _custom_name(self, text: str) -> str:
         name = parse_name(text)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from gateway.control.errors import Conflict, Forbidden, Invalid, NotFound
+from gateway.control.keys.service import KeyService
 from gateway.control.services import ControlServices
 from gateway.system.dns import DnsAway, NoSuchName
 from tests.support.control import OPERATOR, MakeServices, limited
@@ -218,3 +219,12 @@ def test_filters(services: ControlServices) -> None:
     assert [one.name for one in services.domains.list(OPERATOR, state="pending")] == ["acme.test"]
     with pytest.raises(Invalid):
         services.domains.list(OPERATOR, state="fine")
+
+
+def test_what_is_refused_costs_no_key(services: ControlServices, monkeypatch: pytest.MonkeyPatch) -> None:
+    services.domains.add(OPERATOR, "acme.test", tenant="acme")
+    monkeypatch.setattr(KeyService, "make", lambda *_: pytest.fail("a key was made"))
+    with pytest.raises(Conflict, match=r"has acme\.test already"):
+        services.domains.add(OPERATOR, "acme.test", tenant="acme")
+    with pytest.raises(Conflict, match="already"):
+        services.domains.add_trial(OPERATOR, tenant="acme")
