@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import TextIO
 
 from gateway.faces.cli.output import EXIT_USAGE, CommandFailed
 from gateway.system.toml_lines import Problem
@@ -38,11 +40,33 @@ def read_documents(path: Path, code: str, below: Container[str] | None = None) -
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner may read."""
-    with os.fdopen(
-        os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
-    ) as file:
+    """Write a file that only its owner may read, whole or not at all."""
+    with _replacing(path) as file:
         file.write(text)
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> int:
+    """Write lines as they come, as `write_private` does; how many there were."""
+    count = 0
+    with _replacing(path) as file:
+        for count, line in enumerate(lines, 1):  # noqa: B007 - the last number is the result
+            file.write(line + "\n")
+    return count
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[TextIO]:
+    """A 0600 file that takes the place of `path` once it is written and safe on the disk."""
+    partial = path.with_name(path.name + ".partial")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def documents_in(folder: Path, below: Container[str] | None = None) -> Iterator[Path]:

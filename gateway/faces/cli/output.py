@@ -76,6 +76,14 @@ class Printer:
         else:
             print(empty, file=sys.stderr)
 
+    def lines(self, documents: Iterable[str]) -> None:
+        """JSON documents, a line each, as they come: an array, the ids alone, or these lines."""
+        if self.as_json or self.quiet:
+            self.many(map(json.loads, documents), ())
+        else:
+            for document in documents:
+                print(document)
+
     def one(self, row: Row) -> None:
         """One thing: an object, its id alone, or a list of its fields."""
         if self.as_json:

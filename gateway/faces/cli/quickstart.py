@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import smtplib
 import ssl
 import subprocess
@@ -22,6 +21,7 @@ from email.utils import formatdate, make_msgid
 from pathlib import Path
 from typing import Any
 
+from gateway.faces.cli.files import write_private
 from gateway.faces.cli.output import EXIT_USAGE, CommandFailed
 
 STATE_FILE = "quickstart.json"
@@ -125,11 +125,11 @@ def prepare(folder: Path, port_base: int, parts: Parts) -> dict[str, Any]:
     if not (folder / "master.key").exists():
         parts.make_master_key(folder / "master.key")
     ports = {name: port_base + offset for name, offset in PORTS.items()}
-    _write_private(
+    write_private(
         config_file, CONFIG_TEMPLATE.format(folder=folder, hostname=HOSTNAME, trial_zone=TRIAL_ZONE, **ports)
     )
     state = _describe(folder, port_base, parts.provision(config_file))
-    _write_private(state_file, json.dumps(state, indent=2) + "\n")
+    write_private(state_file, json.dumps(state, indent=2) + "\n")
     return state
 
 
@@ -154,17 +154,6 @@ def _port_of(config_file: Path) -> int | None:
         listen = tomllib.loads(config_file.read_text("utf-8"))["listen"]["submission"][0]
         return int(listen.rpartition(":")[2])
     return None
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Write a 0600 file whole or not at all."""
-    partial = path.with_suffix(path.suffix + ".partial")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def _describe(folder: Path, port_base: int, made: Provisioned) -> dict[str, Any]:

@@ -118,11 +118,7 @@ def audit_export(
 ) -> None:
     """Every change, oldest first: a JSON document a line, written as they come."""
     lines = desk.api.lines("/v1/audit/export", tenant=tenant, since=moment(since), until=moment(until))
-    if printer.as_json or printer.quiet:
-        printer.many(map(json.loads, lines), ())
-    else:
-        for line in lines:
-            click.echo(line)
+    printer.lines(lines)
 
 
 @command(audit, "report")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from gateway.faces.cli.client import at
 from gateway.faces.cli.command import command, confirm, yes_option
 from gateway.faces.cli.commands.moves import print_moves
 from gateway.faces.cli.desk import Desk
-from gateway.faces.cli.files import write_private
+from gateway.faces.cli.files import write_lines
 from gateway.faces.cli.labels import label_options, labelled
 from gateway.faces.cli.options import NAMED, dry_run_option, grace_option, list_options, reason_option
 from gateway.faces.cli.output import Printer
@@ -139,11 +138,8 @@ def tenant_restore(desk: Desk, printer: Printer, tenant: str) -> None:
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Into this file (mode 0600).")
 def tenant_export(desk: Desk, printer: Printer, tenant: str, out: Path | None) -> None:
     """Everything that is kept of a tenant, without secrets, and its audit: a JSON document a line."""
-    lines = desk.api.get(at("/v1/tenants/{}/export", tenant))
+    lines = desk.api.lines(at("/v1/tenants/{}/export", tenant))
     if out is not None:
-        write_private(out, lines)
-        printer.say(f"{lines.count(chr(10))} documents in {out}.")
-    elif printer.as_json:
-        printer.many(map(json.loads, lines.splitlines()), ())
+        printer.say(f"{write_lines(out, lines)} documents in {out}.")
     else:
-        click.echo(lines, nl=False)
+        printer.lines(lines)

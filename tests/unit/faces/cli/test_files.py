@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from gateway.faces.cli.files import read_documents
+from gateway.faces.cli.files import read_documents, write_lines
 from gateway.faces.cli.output import CommandFailed
 
 
@@ -60,3 +61,18 @@ def test_what_cannot_be_read_is_told_all_at_once(tmp_path: Path) -> None:
     for path in (tmp_path / "empty", tmp_path / "nowhere"):
         with pytest.raises(CommandFailed):
             read_documents(path, "bad")
+
+
+def test_lines_replace_a_file_only_when_all_have_come(tmp_path: Path) -> None:
+    def broken() -> Iterator[str]:
+        yield "one"
+        raise CommandFailed("no-answer", "It does not answer.")
+
+    out = tmp_path / "out.jsonl"
+    out.write_text("before\n")
+    with pytest.raises(CommandFailed):
+        write_lines(out, broken())
+    assert (out.read_text(), list(tmp_path.iterdir())) == ("before\n", [out])
+    assert write_lines(out, ["one", "two"]) == 2
+    assert (out.read_text(), out.stat().st_mode & 0o777) == ("one\ntwo\n", 0o600)
+    assert write_lines(out, []) == 0
