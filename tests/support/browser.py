@@ -15,7 +15,7 @@ import pytest
 import uvicorn
 
 from tests.support.api import ApiWorld
-from tests.support.gateway import free_port
+from tests.support.gateway import free_port, wait_until
 from tests.support.peers import RequirePeer
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def served(api: ApiWorld) -> Iterator[str]:
     )
     thread = threading.Thread(target=server.run)
     thread.start()
+    wait_until(lambda: server.started, what="the API on its port")
     yield f"http://127.0.0.1:{port}"
     server.should_exit = True
     thread.join()

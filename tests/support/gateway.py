@@ -31,7 +31,7 @@ OBEYED_SECONDS = 1.0
 _COPIED_BASE = 61_000
 """Never bound: it is replaced in every copy."""
 
-_PORTS = itertools.count(os.getpid() * 37)
+_PORTS = itertools.count(os.getpid() * 997)
 
 
 class CliError(AssertionError):

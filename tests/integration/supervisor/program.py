@@ -120,7 +120,7 @@ def main(path: str, *wanted: str) -> int:
         name, _, count = word.partition("=")
         listens = {"submission": settings.listen.submission} if name == "mail" else {}
         ladder = {"metrics": settings.listen.metrics} if name == "mail" and settings.listen.metrics else {}
-        kinds.append(ProcessKind(name, int(count), ENTRIES[name], listens, ladder, hang_seconds=1.5))
+        kinds.append(ProcessKind(name, int(count), ENTRIES[name], listens, ladder, hang_seconds=5.0))
     return Supervisor(
         settings,
         kinds,

@@ -53,7 +53,10 @@ class Node:
 
     def lines(self, event: str) -> list[dict[str, Any]]:
         text = self.log_path.read_text() if self.log_path.exists() else ""
-        parsed = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+        # The last line may be half written.
+        parsed = [
+            json.loads(line) for line in text.splitlines() if line.startswith("{") and line.endswith("}")
+        ]
         return [line for line in parsed if line["event"] == event]
 
     def await_event(self, event: str, count: int = 1) -> dict[str, Any]:

@@ -176,7 +176,7 @@ def known() -> Iterator[NameServer]:
 
 
 async def _asked(known: NameServer, port: int, **settings: float) -> Observation:
-    chosen = AuthoritySettings((f"127.0.0.1:{known.port}",), 10_000, port=port, timeout_seconds=0.3)
+    chosen = AuthoritySettings((f"127.0.0.1:{known.port}",), 10_000, port=port, timeout_seconds=1.0)
     authorities = open_authorities(chosen, SystemClock(), secrets.randbits)
     try:
         return await authorities.ask(Question("x.acme.test", "TXT"), "acme.test", Budget(20))
@@ -257,7 +257,7 @@ async def test_a_resolver_that_says_nothing_is_given_up_for_that_purpose() -> No
 async def test_one_lost_question_gives_nobody_up() -> None:
     lost = iter([True, True, False, True, True, False])
     server = Hostile(lambda query: None if next(lost) else _reply(query, 'TXT "x"'))
-    settings = AuthoritySettings((f"127.0.0.1:{server.port}",), port=server.port, timeout_seconds=0.2)
+    settings = AuthoritySettings((f"127.0.0.1:{server.port}",), port=server.port, timeout_seconds=1.0)
     authorities = open_authorities(settings, SystemClock(), secrets.randbits)
     budget = Budget(100)
     try:

@@ -213,7 +213,7 @@ async def test_what_is_parked_ends_after_seven_days(location_database: Database,
 async def test_rows_of_silent_workers_are_taken_back(location_database: Database, tmp_path: Path) -> None:
     async with (
         running_store(location_database, tmp_path, "alive") as alive,
-        running_store(location_database, tmp_path, "silent") as silent,
+        running_store(location_database, tmp_path, "silent", beat_seconds=3_600) as silent,
     ):
         lost = (await silent.add(new_message(new_recipient(hand_over=True)))).id
         kept = (await alive.add(new_message(new_recipient(hand_over=True)))).id

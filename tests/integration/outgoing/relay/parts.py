@@ -18,7 +18,7 @@ from tests.support.sink import Sink
 
 NOW = 1_800_000_000.0
 CONTENT = b"From: a@acme.example\r\nTo: b@example.net\r\nSubject: hello\r\n\r\nbody\r\n.dots\r\n"
-SHORT = Timeouts(envelope=0.3, data=0.3, chunk=0.3, final=0.6, unanswered=0.2, connect=2.0, greeting=2.0)
+SHORT = Timeouts(envelope=0.8, data=0.8, chunk=0.8, final=1.6, unanswered=0.3, connect=2.0, greeting=2.0)
 
 
 def recipient(n: int = 1, address: str = "b@example.net", **changes: Any) -> QueuedRecipient:

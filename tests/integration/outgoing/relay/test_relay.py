@@ -316,7 +316,7 @@ async def test_two_processes_share_the_connections_of_a_destination(
     slots = SharedSlots(64, 2)
     for _ in range(2):
         assert slots.acquire(1, "relay\0shard-1\0example.net", 3)
-    settings = {"connections": 3, "processes": 2}
+    settings = {"connections": 3, "processes": 2, "bounds": Bounds(idle_seconds=3.0)}
     async with world(location_database, tmp_path, slots=slots, settings=settings) as here:
         await asyncio.gather(*(here.put() for _ in range(10)))
         await here.until_states(location_database, *["delivered"] * 10)
@@ -482,11 +482,10 @@ async def test_a_backlog_in_the_database_is_carried_without_waiting_for_the_cloc
     location_database: Database, tmp_path: Path
 ) -> None:
     async with world(location_database, tmp_path, started=False) as here:
-        await asyncio.gather(*(here.put(hand_over=False) for _ in range(900)))
-        started_at = SystemClock().monotonic()
+        for _ in range(6):
+            await asyncio.gather(*(here.put(hand_over=False) for _ in range(150)))
         here.relay.start()
-        await here.sink.until(lambda: len(here.sink.messages) == 900, 60)
-        assert SystemClock().monotonic() - started_at < 30
+        await here.sink.until(lambda: len(here.sink.messages) == 900, 30)
 
 
 async def test_a_backlog_for_a_silent_destination_holds_up_no_other_lane_of_its_tenant(
@@ -500,7 +499,8 @@ async def test_a_backlog_for_a_silent_destination_holds_up_no_other_lane_of_its_
     async with world(
         location_database, tmp_path, script, records=records, started=False, drain_seconds=0.2
     ) as here:
-        await asyncio.gather(*(here.put("b@silent.example", hand_over=False) for _ in range(1200)))
+        for _ in range(6):
+            await asyncio.gather(*(here.put("b@silent.example", hand_over=False) for _ in range(200)))
         others = await asyncio.gather(*(here.put(hand_over=False) for _ in range(30)))
         here.relay.start()
         await here.sink.until(lambda: len(here.sink.messages) == len(others), 30)
