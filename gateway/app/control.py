@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import os
 import threading
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -16,7 +18,14 @@ from gateway.app.desk import OpenedDesk, control_services
 from gateway.app.following import event_work
 from gateway.app.maintenance import jobs
 from gateway.app.parts import Ground, opened
-from gateway.app.sending import make_waker, open_sender, open_stores, sending_in
+from gateway.app.sending import (
+    QUEUE_HINT,
+    REVISION_HINT,
+    open_hints,
+    open_sender,
+    open_stores,
+    sending_in,
+)
 from gateway.app.watching import Watching
 from gateway.control.directory import Directory
 from gateway.control.keys.reserve import KeyReserve
@@ -32,6 +41,7 @@ if TYPE_CHECKING:
     from gateway.control.apikeys.service import KnownKey
     from gateway.outgoing.composing import Send
     from gateway.supervisor import ChildContext
+    from gateway.system.notify import Hints
 
 CONTROL = "control"
 
@@ -61,13 +71,23 @@ class ControlProcess:
             self._stores = await open_stores(self._ground, self._context.incarnation, stack)
             watching = Watching(self._ground)
             stack.push_async_callback(watching.close)
-            api = self._start_api(stack, await self._open_sender(stack), watching)
+            hints = open_hints(self._ground.config)
+            stack.callback(hints.close)
+            directory = self._follow(stack, loop)
+
+            def tell(_revision: int) -> None:
+                directory.wake()
+                hints.send(REVISION_HINT)
+
+            send = await self._open_sender(stack, directory, hints)
+            api = self._start_api(stack, send, watching, tell)
             reloading = loop.create_task(self._reload_when(reload, api))
             stack.callback(reloading.cancel)
             runner = JobRunner(jobs(self._ground, self._stores, loop), self._ground.clock)
             thread = threading.Thread(target=runner.run, name="jobs")
             thread.start()
             services = control_services(self._ground, sight=watching.sight)
+            services.writes.subscribe(tell)
             work = [*event_work(self._ground), watching.watch(services)]
             following = asyncio.gather(*(one.run(stop) for one in work))
             self._context.ready()
@@ -77,16 +97,27 @@ class ControlProcess:
             await loop.run_in_executor(None, thread.join)
         return 0
 
-    async def _open_sender(self, stack: contextlib.AsyncExitStack) -> Send:
-        """What the API's threads send with; the mail processes hear of what can leave."""
-        loop, ground = asyncio.get_running_loop(), self._ground
-        directory = Directory(ground.control, clock=ground.clock)
+    def _follow(self, stack: contextlib.AsyncExitStack, loop: asyncio.AbstractEventLoop) -> Directory:
+        directory = Directory(self._ground.control, clock=self._ground.clock)
         directory.start(loop)
         stack.callback(directory.stop)
-        wake = make_waker(ground.config, stack)
-        return sending_in(loop, await open_sender(ground, directory, self._stores, stack, wake=wake))
+        return directory
 
-    def _start_api(self, stack: contextlib.AsyncExitStack, send: Send, watching: Watching) -> ApiService:
+    async def _open_sender(
+        self, stack: contextlib.AsyncExitStack, directory: Directory, hints: Hints
+    ) -> Send:
+        """What the API's threads send with; the mail processes hear of what can leave."""
+        wake = partial(hints.send, QUEUE_HINT)
+        sender = await open_sender(self._ground, directory, self._stores, stack, wake=wake)
+        return sending_in(asyncio.get_running_loop(), sender)
+
+    def _start_api(
+        self,
+        stack: contextlib.AsyncExitStack,
+        send: Send,
+        watching: Watching,
+        tell: Callable[[int], None],
+    ) -> ApiService:
         records = Records(self._stores[self._ground.config.default_location])
         stack.callback(records.flush)
 
@@ -96,7 +127,9 @@ class ControlProcess:
         keys = KeyReserve()
         keys.start()
         stack.callback(keys.stop)
-        api = ApiService(OpenedDesk.over(self._ground, keys, watching.sight), note_use, send)
+        desk = OpenedDesk.over(self._ground, keys, watching.sight)
+        desk.services.writes.subscribe(tell)
+        api = ApiService(desk, note_use, send)
         api.start(self._context.sockets)
         stack.push_async_callback(api.stop)
         return api

@@ -17,6 +17,7 @@ import uvloop
 from gateway.app.parts import Ground, capture_folder, opened, run_folder
 from gateway.app.sending import (
     QUEUE_HINT,
+    REVISION_HINT,
     make_intake,
     make_signer,
     open_hints,
@@ -149,7 +150,7 @@ class MailProcess:
         relay = self._make_relay(window, signer, reports)
         relay.start()
         stack.push_async_callback(self._drain_relay, relay)
-        self._take_hints(relay, stack)
+        self._take_hints(relay, directory, stack)
         threads = ThreadPoolExecutor(_THREADS, "intake")
         stack.callback(threads.shutdown)
         intake = make_intake(
@@ -176,14 +177,16 @@ class MailProcess:
         await recover_dead(stores, self._ground.config, context.dead_incarnations)
         return stores
 
-    def _take_hints(self, relay: Relay, stack: contextlib.AsyncExitStack) -> None:
-        """Let the relay look at once when another process has stored something for it."""
+    def _take_hints(self, relay: Relay, directory: Directory, stack: contextlib.AsyncExitStack) -> None:
+        """Look at once when another process stored something for the relay or changed the control plane."""
         hints = open_hints(self._ground.config, self._context.name)
         stack.callback(hints.close)
 
         def take(word: str) -> None:
             if word == QUEUE_HINT:
                 relay.wake()
+            elif word == REVISION_HINT:
+                directory.wake()
 
         loop = asyncio.get_running_loop()
         loop.add_reader(hints.fileno(), hints.receive, take)

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 QUEUE_HINT = "queue"
 """The word for "something in a queue can leave now"."""
 
+REVISION_HINT = "revision"
+"""The word for "the control plane changed"."""
+
 _THREADS = 2
 _PATIENCE_SECONDS = 60.0
 
@@ -210,13 +213,6 @@ def make_signer(ground: Ground) -> Signer:
         )
 
     return Signer(KeyCache(open_key))
-
-
-def make_waker(config: Config, stack: contextlib.ExitStack | contextlib.AsyncExitStack) -> Waker:
-    """For `open_sender`: tells the mail processes of this node that a message can leave."""
-    hints = open_hints(config)
-    stack.callback(hints.close)
-    return lambda: hints.send(QUEUE_HINT)
 
 
 def open_hints(config: Config, name: str | None = None) -> Hints:

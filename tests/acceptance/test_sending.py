@@ -7,11 +7,11 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from gateway.app.parts import opened
-from gateway.app.sending import QUEUE_HINT, open_hints, sender_alone
+from gateway.app.sending import QUEUE_HINT, REVISION_HINT, open_hints, sender_alone
 from gateway.control.records import Actor
 from gateway.outgoing.composing import OutgoingMessage, SentMessage, read_address
 from gateway.system.config import load
-from tests.support.gateway import Gateway
+from tests.support.gateway import Gateway, wait_until
 
 PROGRAM = Actor("cli", "tester")
 
@@ -34,6 +34,16 @@ def test_another_process_stores_and_the_mail_processes_carry(gateway: Gateway) -
     content = gateway.captured(sent.id)
     assert b"Subject: beside" in content
     assert b"DKIM-Signature:" in content
+
+
+def test_a_change_of_the_control_plane_is_told_to_the_other_processes(gateway: Gateway) -> None:
+    heard: list[str] = []
+    hints = open_hints(load(Path(gateway.config), {}), "listener")
+    try:
+        gateway.cli("tenant", "create", "Told")
+        wait_until(lambda: hints.receive(heard.append) or REVISION_HINT in heard, what="the word")
+    finally:
+        hints.close()
 
 
 def test_what_was_stored_while_nothing_served_leaves_after_the_start(tmp_path: Path) -> None:

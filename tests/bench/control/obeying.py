@@ -6,13 +6,14 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from gateway.app.desk import SYSTEM
-from tests.bench.control.client import Times
+from tests.bench.control.client import Caller, Times
 from tests.bench.control.installation import Installation
 from tests.bench.control.sessions import LARGE, SMALL, Sessions
 from tests.bench.meter import pss_megabytes
@@ -36,9 +37,16 @@ class _Policy:
 
     def put(self, size: str) -> float:
         """Apply it with this limit; when that was committed, in monotonic seconds."""
-        self._document.write_text(f'extends = "default"\n[limits]\nmessage_bytes = "{size}"\n')
+        self._document.write_text(_text(size))
         self._services.policies.apply(SYSTEM, self._document)
         return self._committed_at
+
+    def put_over(self, api: Caller, size: str) -> float:
+        """The same over the API; when the reply was there."""
+        api.call(
+            "POST", "/v1/policies/apply", {"files": [{"path": self._document.name, "text": _text(size)}]}
+        )
+        return time.monotonic()
 
     @property
     def version(self) -> int:
@@ -49,18 +57,27 @@ class _Policy:
         self._committed_at = time.monotonic()
 
 
+def _text(size: str) -> str:
+    return f'extends = "default"\n[limits]\nmessage_bytes = "{size}"\n'
+
+
 def obey_in_sessions(at: Installation, count: int) -> Iterator[tuple[str, str]]:
     """Sessions of every mail process ask until they see the changed limit."""
-    policy = _Policy(at)
-    seconds = []
+    policy, api = _Policy(at), Caller(at.port, at.key)
+    ways: dict[str, Callable[[str], float]] = {
+        "commit of another process": policy.put,
+        "reply of the API": partial(policy.put_over, api),
+    }
     with Sessions(at) as sessions:
         sessions.seconds_until(refused=False, since=time.monotonic())
-        for number in range(count):
-            refused = number % 2 == 0
-            committed_at = policy.put(SMALL if refused else LARGE)
-            seconds.append(sessions.seconds_until(refused=refused, since=committed_at))
-            time.sleep(_BETWEEN_SECONDS[number % 3])
-        yield f"commit to obedience, {len(sessions)} live SMTP sessions", f"{Times(seconds)}, of {count}"
+        for name, put in ways.items():
+            seconds = []
+            for number in range(count):
+                refused = number % 2 == 0
+                since = put(SMALL if refused else LARGE)
+                seconds.append(sessions.seconds_until(refused=refused, since=since))
+                time.sleep(_BETWEEN_SECONDS[number % 3])
+            yield f"{name} to obedience, {len(sessions)} SMTP sessions", f"{Times(seconds)}, of {count}"
     each = [pss_megabytes([child.pid]) for child in at.gateway.children()]
     yield (
         "memory of the processes (PSS): mail, mail, control",
