@@ -34,7 +34,8 @@ def description(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     gateway = Gateway(tmp_path_factory.mktemp("fuzzed") / "var", settings=NO_RESOLVER)
     gateway.start()
     found = schemathesis.openapi.from_url(f"{gateway.state['api']['url']}/openapi.json")
-    found.config.update(headers={"Authorization": f"Bearer {gateway.state['api']['key']}"})
+    headers = {"Authorization": f"Bearer {gateway.state['api']['key']}"}
+    found.config.update(headers=headers, request_timeout=120)
     found.config.generation.update(modes=list(schemathesis.GenerationMode))
     yield found
     assert gateway.stop() == 0

@@ -53,6 +53,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, modern: Sink, ancient: Sin
         "shard", "create", f"old.{running.state['domain']}", "--tenant", running.tenant_id,
         "--stream", "old", "--route", f"smtp://127.0.0.1:{ancient.port}",
     )  # fmt: skip
+    running.obeyed()
     yield running
     assert running.stop() == 0
 

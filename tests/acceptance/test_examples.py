@@ -50,7 +50,7 @@ def environment(gateway: Gateway, **more: str) -> dict[str, str]:
 def get(gateway: Gateway, path: str) -> Any:
     """The JSON of a GET."""
     api = gateway.state["api"]
-    reply = httpx.get(api["url"] + path, headers={"Authorization": f"Bearer {api['key']}"})
+    reply = httpx.get(api["url"] + path, headers={"Authorization": f"Bearer {api['key']}"}, timeout=60)
     assert reply.status_code == 200, reply.text
     return reply.json()
 

@@ -63,6 +63,7 @@ def test_postfix_receives(
         assert message["DKIM-Signature"]
         assert message["Return-Path"].strip("<>").endswith("@" + gateway.state["shard"])
     # One transaction for both recipients, TLS where it was offered.
+    wait_until(lambda: "nrcpt=2" in postfix.log(), what="the transaction in Postfix' log")
     assert postfix.log().count("nrcpt=2") == 1
     assert "with ESMTPS" in first.as_string()
     wait_until(lambda: not gateway.cli("queue", "list"), what="an empty queue")

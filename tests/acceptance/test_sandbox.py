@@ -25,7 +25,7 @@ def test_every_system_call_is_allowed(require_peer: RequirePeer, tmp_path: Path)
         serve = [sys.executable, "-m", "gateway", "serve", "--config", gateway.config]
         process = subprocess.Popen([*tracing, *serve], stderr=log, stdin=subprocess.DEVNULL)
     try:
-        wait_until(lambda: any(line["event"] == "ready" for line in gateway.log_lines()), 60, "ready")
+        wait_until(lambda: any(line["event"] == "ready" for line in gateway.log_lines()), 120, "ready")
         gateway.captured(gateway.send(plain_message(gateway.address)))
     finally:
         for supervisor in psutil.Process(process.pid).children():

@@ -131,7 +131,7 @@ def test_each_mail_process_shows_its_metrics(own: Gateway) -> None:
 
 
 def test_a_client_that_stalls_does_not_cost_the_relay_its_drain(own: Gateway) -> None:
-    own.edit_config(lambda text: text + '\n[limits]\ndrain_timeout = "8s"\n')
+    own.edit_config(lambda text: text + '\n[limits]\ndrain_timeout = "16s"\n')
     own.start()
     with contextlib.suppress(smtplib.SMTPException, OSError), own.smtp() as client:
         client.mail(own.address)

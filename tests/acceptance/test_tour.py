@@ -28,6 +28,8 @@ def test_it_shows_each_effect_on_open_sessions_and_may_be_walked_again(gateway: 
         assert "goes on: 250 2.0.0 queued as" in result.stdout
     api = gateway.state["api"]
     reply = httpx.get(
-        f"{api['url']}/v1/accounts?workspace=tour", headers={"Authorization": f"Bearer {api['key']}"}
+        f"{api['url']}/v1/accounts?workspace=tour",
+        headers={"Authorization": f"Bearer {api['key']}"},
+        timeout=60,
     )
     assert [one["assignment"] for one in reply.json()["items"]] == ["explicit"] * 20

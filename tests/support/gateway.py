@@ -24,7 +24,7 @@ from typing import Any
 
 import psutil
 
-START_SECONDS = 30.0
+START_SECONDS = 90.0
 OBEYED_SECONDS = 1.0
 """Within so long every process obeys a change of the control plane."""
 
@@ -79,7 +79,7 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def wait_until(condition: Callable[[], Any], seconds: float = 15.0, what: str = "the condition") -> Any:
+def wait_until(condition: Callable[[], Any], seconds: float = 60.0, what: str = "the condition") -> Any:
     """The first true value of `condition`, asked every 20 ms. Fails the test after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
@@ -178,7 +178,11 @@ class Gateway:
             )
         # A test that fails before its end must not leave this running.
         atexit.register(self.kill)
-        wait_until(lambda: self._is_ready(offset), START_SECONDS, "event `ready`")
+        try:
+            wait_until(lambda: self._is_ready(offset), START_SECONDS, "event `ready`")
+        except BaseException:
+            self.kill()
+            raise
         return self
 
     def _is_ready(self, offset: int) -> bool:
@@ -276,7 +280,7 @@ class Gateway:
         with self.smtp() as client:
             return submit(client, message, recipients or ("someone@example.org",), sender or self.address)
 
-    def captured(self, message_id: str, seconds: float = 15.0) -> bytes:
+    def captured(self, message_id: str, seconds: float = 60.0) -> bytes:
         """The captured file of a message, awaited."""
         folder = Path(self.state["captured"])
         path = wait_until(

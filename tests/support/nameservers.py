@@ -35,7 +35,7 @@ from tests.support.peers import RequirePeer
 
 TSIG_NAME = "gatepost"
 TSIG_SECRET = base64.b64encode(b"a secret of the tests, 32 octets").decode()
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 
 _ZONE = """\
 $ORIGIN {zone}.
@@ -296,7 +296,7 @@ def _await_answer(port: int, zone: str, process: subprocess.Popen[bytes], log: P
 def _end(process: subprocess.Popen[bytes] | None) -> None:
     if process is not None and process.poll() is None:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def _master(kind: str, value: str) -> str:
