@@ -139,7 +139,7 @@ class Chaos:
                 self._gateway.kill()
             self._sink.stop()
 
-    def _count(self, kills: int, logged: set[str]) -> ChaosResult:
+    def _count(self, kills: int, logged: list[str]) -> ChaosResult:
         arrived = self._sink.arrived
         twice = [number for number, count in arrived.items() if count > 1]
         return ChaosResult(
