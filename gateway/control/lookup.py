@@ -13,6 +13,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from gateway.control.base import Base
 from gateway.control.errors import Conflict, Forbidden, Invalid, NotFound
 from gateway.control.records import ENVIRONMENTS, Actor, Environment
+from gateway.system.moments import FIRST_MOMENT, LAST_MOMENT
 
 R = TypeVar("R", bound=Base)
 
@@ -125,6 +126,17 @@ def clean_reason(reason: str | None) -> str | None:
             f"Give at most {_LONGEST_REASON} characters.",
         )
     return words or None
+
+
+def clean_moment(at: float) -> float:
+    """A moment that a caller gave, in seconds since 1970. Raises Invalid for one that no calendar has."""
+    if not FIRST_MOMENT <= at <= LAST_MOMENT:
+        raise Invalid(
+            "bad-time",
+            "The time is before the year 1 or after the year 9999, in UTC.",
+            "Write it as 2027-01-15T08:00:00Z, at most 9999-12-31T23:59:59Z.",
+        )
+    return at
 
 
 class MetadataPatch(dict[str, Any]):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from functools import cache
 from typing import Any
+
+from gateway.system.moments import calendar_time
 
 
 def is_time(key: str) -> bool:
@@ -16,8 +17,7 @@ def is_time(key: str) -> bool:
 
 def iso(seconds: float) -> str:
     """Seconds since 1970 as `2026-11-23T20:41:07Z`."""
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return calendar_time(seconds).isoformat(timespec="seconds").removesuffix("+00:00") + "Z"
 
 
 def plain(value: Any, key: str = "") -> Any:

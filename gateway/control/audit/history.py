@@ -28,7 +28,7 @@ from gateway.control.audit.report import (
 )
 from gateway.control.audit.whose import find_tenant_id
 from gateway.control.errors import Forbidden, Invalid, NotFound
-from gateway.control.lookup import is_id, not_found
+from gateway.control.lookup import clean_moment, is_id, not_found
 from gateway.control.plans.model import PlanRow
 from gateway.control.policies.documents import Kind
 from gateway.control.policies.model import DocumentVersionRow
@@ -69,9 +69,10 @@ class AuditHistory:
     def account_at(self, actor: Actor, reference: str, at: float) -> AccountThen:
         """An account as it was at `at`; by address, alias or id, by id also one that is gone.
 
-        Raises NotFound (also: not made then, or deleted before), Forbidden.
+        Raises NotFound (also: not made then, or deleted before), Forbidden, Invalid.
         """
         _require_tenant(actor)
+        clean_moment(at)
         account_id, tenant_id = self._account(actor, reference)
         facts = self._facts(tenant_id, account_id)
         values = timeline_of(facts, account_id).at(at)
@@ -109,7 +110,7 @@ class AuditHistory:
         Forbidden.
         """
         _require_tenant(actor)
-        if since >= until:
+        if clean_moment(since) >= clean_moment(until):
             raise Invalid("empty-span", "The report would end before it begins.", "Give an earlier start.")
         tenant_id = self.tenant_id(actor, tenant)
         return build_report(self._facts(tenant_id), since, until, self._writes.clock.now())

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from gateway.control.credentials.format import chosen_password_faults
 from gateway.control.errors import Conflict, Invalid
+from gateway.control.lookup import clean_moment
 
 SCOPES = ("smtp", "imap")
 MOST_AN_ACCOUNT = 50
@@ -119,13 +120,15 @@ def clean_label(label: str | None) -> str | None:
 
 def clean_expiry(expires_at: float | None, now: float) -> float | None:
     """When a credential ends, if ever: in the future. Raises Invalid."""
-    if expires_at is not None and not now < expires_at < 2**40:
+    if expires_at is None:
+        return None
+    if not now < expires_at:
         raise Invalid(
             "expiry-passed",
             "The expiry is not in the future.",
             "Give a later time, or none for a credential that does not expire.",
         )
-    return expires_at
+    return clean_moment(expires_at)
 
 
 def clean_networks(networks: Iterable[str]) -> tuple[str, ...]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
+
+from gateway.system.moments import calendar_time
 
 PREFIX = "gatepost."
 
@@ -124,4 +125,4 @@ def as_cloudevent(event: Event, source_uri: str) -> dict[str, Any]:
 
 def spelled_time(at: float) -> str:
     """Seconds since 1970 as RFC 3339 has them, to the millisecond: `2026-11-26T15:04:05.678Z`."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    return calendar_time(at).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

@@ -22,7 +22,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from gateway.control.lookup import MetadataPatch
+from gateway.control.lookup import MetadataPatch, clean_moment
 from gateway.faces.api.mistakes import NULLS
 from gateway.faces.rendering import is_time
 
@@ -126,10 +126,13 @@ def with_fields(model: type[BaseModel], name: str, **more: Any) -> type[BaseMode
 
 
 def seconds(moment: datetime | None) -> float | None:
-    """A time of a request in seconds since 1970; one without a zone is UTC."""
+    """A time of a request in seconds since 1970; one without a zone is UTC. Raises Invalid.
+
+    A zone may carry a time over the end of the calendar: 9999-12-31T23:59:59-01:00 is in the year 10000.
+    """
     if moment is None:
         return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return clean_moment((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
 
 
 @cache

@@ -23,6 +23,7 @@ from gateway.outgoing.queue.states import State
 from gateway.outgoing.queue.views import MessageDetail, MessageSummary, QueueRow, RefusedRecord
 from gateway.system.database import Database, DatabaseAway
 from gateway.system.ids import MESSAGE_ID_LENGTH
+from gateway.system.moments import LAST_MOMENT
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -38,7 +39,6 @@ QUEUE_FILTERS = ("state", "tenant_id", "account_id", "shard_id", "recipient")
 REFUSED_FILTERS = ("tenant_id", "account_id")
 
 _LONGEST_WORD = 1_000
-_LAST_TIME = 253_402_300_799.0  # the end of the year 9999
 
 
 class MessagePages:
@@ -167,7 +167,7 @@ def _time(name: str, word: str) -> float:
         else:
             moment = datetime.fromisoformat(word)
             at = (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
-        if not 0 <= at <= _LAST_TIME:
+        if not 0 <= at <= LAST_MOMENT:
             raise ValueError("out of range")
     except (ValueError, OverflowError):
         raise Invalid(

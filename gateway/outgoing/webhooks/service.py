@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from gateway.control.errors import Conflict, Invalid
 from gateway.control.events.types import Event, EventType
-from gateway.control.lookup import shown
+from gateway.control.lookup import clean_moment, shown
 from gateway.control.paging import LONGEST_PAGE, Page
 from gateway.control.records import Actor
 from gateway.control.webhooks.service import WebhookService
@@ -96,13 +96,14 @@ class DeliveryService:
     def replay(self, actor: Actor, webhook: str, *, since: float, until: float | None = None) -> int:
         """Send what happened from `since` on (seconds since 1970) again, in order; how many events.
 
-        What is pending already stays as it is. Raises NotFound, Conflict (the webhook is disabled).
+        What is pending already stays as it is. Raises NotFound, Conflict (the webhook is disabled), Invalid.
         """
+        clean_moment(since)
         found = self._living(actor, webhook)
         now = self._clock.now()
         again = [*_of(found), _columns.event_at >= since, _columns.state != PENDING]
         if until is not None:
-            again.append(_columns.event_at < until)
+            again.append(_columns.event_at < clean_moment(until))
         values = {"state": PENDING, "attempts": 0, "next_attempt_at": now, "finished_at": None}
         with self._database.write() as connection:
             count = connection.execute(sa.update(delivery).where(*again).values(values)).rowcount

@@ -49,6 +49,7 @@ def test_everything_is_brought_into_normal_form() -> None:
         ({"label": "two\nlines"}, "label-refused"),
         ({"expires_at": 100.0}, "expiry-passed"),
         ({"expires_at": float("nan")}, "expiry-passed"),
+        ({"expires_at": 253_402_300_800.0}, "bad-time"),
         ({"networks": ["192.0.2.1/24"]}, "network-refused"),
         ({"networks": ["example.com"]}, "network-refused"),
         ({"networks": [f"10.0.0.{n}" for n in range(21)]}, "too-many-networks"),
