@@ -120,3 +120,10 @@ def test_one_that_is_stored_already_breaks_no_page(api: ApiWorld) -> None:
     export = api.call("GET", f"/v1/tenants/{things['tenant']}/export")
     assert export.status_code == 200
     assert "9999-12-31T23:59:59Z" in export.text
+
+
+def test_a_grace_of_endless_digits_is_refused(api: ApiWorld) -> None:
+    things = tenant(api, "acme").things
+    for kind in ("domain", "account", "tenant"):
+        reply = api.call("DELETE", f"/v1/{kind}s/{things[kind]}?grace_seconds={'9' * 400}")
+        assert reply.status_code == 422, reply.text

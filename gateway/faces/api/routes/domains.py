@@ -14,7 +14,17 @@ from gateway.control.records import Actor, Environment
 from gateway.control.services import ControlServices
 from gateway.faces.api.caller import Caller
 from gateway.faces.api.listing import paging
-from gateway.faces.api.models import ClientId, LongName, Metadata, MetadataChange, Name, Patch, Request, Text
+from gateway.faces.api.models import (
+    ClientId,
+    GraceSeconds,
+    LongName,
+    Metadata,
+    MetadataChange,
+    Name,
+    Patch,
+    Request,
+    Text,
+)
 from gateway.faces.api.operation import operation
 
 api = APIRouter(tags=["domains"])
@@ -143,9 +153,7 @@ def mark_domain_verified(call: Caller, domain: str, body: Voucher) -> DomainView
 
 
 @operation(api, "DELETE", "/domains/{domain}", cli="domain delete", shows=DomainView, current=current_domain)
-def delete_domain(
-    call: Caller, domain: str, grace_seconds: Annotated[int | None, Query(ge=0)] = None
-) -> DomainView:
+def delete_domain(call: Caller, domain: str, grace_seconds: GraceSeconds = None) -> DomainView:
     """Send nothing more with a domain that nothing depends on; it is released after its time of grace."""
     return call.services.deletion.delete_domain(call.actor, domain, grace_seconds=grace_seconds)
 
