@@ -81,7 +81,7 @@ async def open_sender(
         clock=ground.clock,
         ids=ground.ids,
         threads=threads,
-        ceilings=SendCeilings(limits.message_bytes, limits.recipients_per_message),
+        ceilings=SendCeilings(limits.message_bytes, limits.recipients_per_message, ceilings(ground.config)),
         wake=wake,
     )
 

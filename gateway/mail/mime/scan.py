@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from gateway.mail.headers import HeaderBlock, parse_header
+from gateway.mail.headers import HeaderBlock, count_header, parse_header
 from gateway.mail.mime.encoding import decode_uu_head, decoded_head, decoded_size
 from gateway.mail.mime.magic import FAR_HEAD_OCTETS, HEAD_OCTETS, detect_type
 from gateway.mail.mime.parameters import ContentValue, parse_content_value
@@ -21,6 +21,8 @@ UUENCODED_LIMIT = 10_000
 """Lines of one text that look like the beginning of a uuencoded file and are looked at."""
 PART_HEADER_LIMIT = 65_536
 """Octets of a part's header that are parsed."""
+PART_FIELDS_LIMIT = 1_000
+"""Fields of a part's header; one with more is not parsed at all."""
 
 _UUENCODED = re.compile(rb"(?:\A|\n)begin [0-7]{3,4} ([^\r\n]{1,255})\r?\n")
 _UNSAFE = re.compile("[\x00-\x1f\x7f]")
@@ -153,7 +155,11 @@ class _Walk:
         block = self.body[start : end + 2]
         if b"\r\n--" in block or block.startswith(b"--"):
             block = self._up_to_delimiter(block)
-        return _read_entity(parse_header(block), default), min(start + len(block) + 2, len(self.body))
+        after = min(start + len(block) + 2, len(self.body))
+        if count_header(block).fields > PART_FIELDS_LIMIT:
+            self.truncated = True
+            return _Entity(default, _NO_DISPOSITION, ()), after
+        return _read_entity(parse_header(block), default), after
 
     def _up_to_delimiter(self, block: bytes) -> bytes:
         """A part may end within its header."""

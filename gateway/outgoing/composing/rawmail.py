@@ -4,26 +4,37 @@ from __future__ import annotations
 
 from gateway.control.errors import Invalid
 from gateway.mail.address import AddressError, Mailbox, parse_mailbox_list
-from gateway.mail.headers import HeaderBlock, parse_header, split_message
+from gateway.mail.headers import HeaderBlock, count_header, parse_header, split_message
 from gateway.mail.message import normalise_newlines
 from gateway.outgoing.composing.values import RawMessage
+from gateway.outgoing.policy import Ceilings, check_header_size
 
 _RECIPIENTS = ((b"to", "To"), (b"cc", "Cc"), (b"bcc", "Bcc"))
 _NOBODY = b"undisclosed-recipients:;"
 _HEADER_OCTETS = 1024 * 1024
 
 
-def header_of(message: RawMessage) -> HeaderBlock:
-    """Its header, as far as a header can be long."""
-    block, _ = split_message(normalise_newlines(message.content[:_HEADER_OCTETS]))
+def header_of(message: RawMessage, ceilings: Ceilings) -> HeaderBlock:
+    """Its header. One over the ceilings is counted, not parsed: that costs a hundred times as much.
+
+    Raises Refusal for such a one.
+    """
+    searched = max(_HEADER_OCTETS, ceilings.header_bytes + len(b"\r\n"))
+    block, _ = split_message(normalise_newlines(message.content[:searched]))
+    check_header_size(count_header(block), ceilings)
     return parse_header(block)
 
 
-def recipients_of(header: HeaderBlock) -> tuple[Mailbox, ...]:
-    """Everybody in To, Cc and Bcc. Raises Invalid for a field that has anything but addresses."""
+def recipients_of(header: HeaderBlock, most: int) -> tuple[Mailbox, ...]:
+    """Everybody in To, Cc and Bcc; no further fields are read once there are more than `most`.
+
+    Raises Invalid for a field that has anything but addresses.
+    """
     found: list[Mailbox] = []
     for key, name in _RECIPIENTS:
         for field in header.get_all(key):
+            if len(found) > most:
+                return tuple(found)
             if field.value.replace(b" ", b"").lower() in (b"", _NOBODY):
                 continue
             try:

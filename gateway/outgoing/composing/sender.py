@@ -27,7 +27,7 @@ from gateway.outgoing.composing.values import (
     read_address,
 )
 from gateway.outgoing.intake.values import ClientInfo, Origin, Receipt, Submission
-from gateway.outgoing.policy import GivenOptions
+from gateway.outgoing.policy import Ceilings, GivenOptions
 from gateway.outgoing.queue import OnceKey, State, Stored
 from gateway.outgoing.queue.once import same_or_conflict
 from gateway.system.database import DatabaseAway
@@ -76,10 +76,11 @@ class Identities(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SendCeilings:
-    """The installation's own limits, whatever a policy says: octets of a message, and recipients."""
+    """The installation's own limits, whatever a policy says: octets of a message, recipients, its header."""
 
     message_octets: int
     recipients: int
+    content: Ceilings
 
 
 class MessageSender:
@@ -126,8 +127,8 @@ class MessageSender:
             earlier = await self._sent_before(identity, once)
             if earlier is not None:
                 return _sent(identity, _as_receipt(earlier))
-        submission = await self._submission(actor, identity, message, options, once)
         try:
+            submission = await self._submission(actor, identity, message, options, once)
             receipt = await self._intake.submit(submission)
         except Refusal as refusal:
             raise service_error(refusal, self._clock.now()) from refusal
@@ -185,9 +186,9 @@ class MessageSender:
     ) -> tuple[bytes, Envelope]:
         account = identity.account
         if isinstance(message, RawMessage):
-            header = header_of(message)
+            header = header_of(message, self._ceilings.content)
             given = message.recipients
-            recipients = given if given is not None else recipients_of(header)
+            recipients = given if given is not None else recipients_of(header, self._ceilings.recipients)
             path = author_of(header) or read_address(account.address).mailbox
             content, smtputf8 = message.content, not path.is_ascii
         else:
@@ -219,7 +220,7 @@ class MessageSender:
         if len(recipients) > most:
             raise Invalid(
                 "too-many-recipients",
-                f"The message has {len(recipients)} recipients; at most {most} are taken.",
+                f"The message has more than {most} recipients.",
                 "Send it to the others in another message.",
             )
 

@@ -4,7 +4,7 @@ from gateway.outgoing.policy.decision import ACCEPTED, check_sender, decide
 from gateway.outgoing.policy.explanation import Explanation, explain
 from gateway.outgoing.policy.facts import gather_facts, index_fields
 from gateway.outgoing.policy.identities import check_domains, check_from_header, check_reverse_path
-from gateway.outgoing.policy.limits import check_message_bytes, check_recipients
+from gateway.outgoing.policy.limits import check_header_size, check_message_bytes, check_recipients
 from gateway.outgoing.policy.options import read_options
 from gateway.outgoing.policy.record import NotRecorded, Remembered, record_facts, restore_facts
 from gateway.outgoing.policy.values import (
@@ -33,6 +33,7 @@ __all__ = [
     "Step",
     "check_domains",
     "check_from_header",
+    "check_header_size",
     "check_message_bytes",
     "check_recipients",
     "check_reverse_path",

@@ -58,7 +58,7 @@ def _options(case: _Case) -> None:
 
 _QUESTIONS: tuple[tuple[str, Callable[[_Case], None]], ...] = (
     ("sender", _reverse_path),
-    ("header.size", lambda case: limits.check_header_size(case.facts)),
+    ("header.size", lambda case: limits.check_header_size(case.facts.counts, case.facts.ceilings)),
     ("content.nul", lambda case: limits.check_nul(case.facts)),
     ("header.form", lambda case: limits.check_header_form(case.facts)),
     ("from", _from),

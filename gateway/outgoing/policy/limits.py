@@ -11,8 +11,9 @@ from gateway.outgoing.policy.facts import ENDLESS_LINE
 
 if TYPE_CHECKING:
     from gateway.control.policies import Blocked, EffectivePolicy
+    from gateway.mail.headers import HeaderCounts
     from gateway.mail.mime import Attachment
-    from gateway.outgoing.policy.values import Facts
+    from gateway.outgoing.policy.values import Ceilings, Facts
 
 
 def check_message_bytes(policy: EffectivePolicy, octets: int) -> None:
@@ -31,9 +32,8 @@ def check_recipients(policy: EffectivePolicy, count: int) -> None:
         raise Refusal(Reply(452, "4.5.3", text), "limits.recipients_per_message")
 
 
-def check_header_size(facts: Facts) -> None:
+def check_header_size(counts: HeaderCounts, ceilings: Ceilings) -> None:
     """The header is one we read at all: its fields and octets. Raises Refusal."""
-    counts, ceilings = facts.counts, facts.ceilings
     if counts.octets > ceilings.header_bytes:
         text = f"header of {counts.octets} octets is over the limit of {ceilings.header_bytes} octets"
         raise Refusal(Reply(552, "5.3.4", text), "header.bytes")
@@ -115,8 +115,9 @@ def scanned_attachments(facts: Facts) -> tuple[Attachment, ...]:
     scan = facts.scan()
     if scan.truncated:
         text = (
-            f"the message has over {facts.ceilings.mime_parts} parts, or parts nested over "
-            f"{facts.ceilings.mime_depth} deep: its attachments cannot be checked"
+            f"the message has over {facts.ceilings.mime_parts} parts, parts nested over "
+            f"{facts.ceilings.mime_depth} deep, or a part with an endless header: its attachments cannot "
+            "be checked"
         )
         raise Refusal(Reply(550, "5.6.0", text), "limits.attachments.parts")
     return scan.attachments

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from gateway.mail.headers import parse_header, split_message
 from gateway.mail.mime import MimeScan, decode_words, detect_type, parse_content_value, scan_attachments
+from gateway.mail.mime.scan import PART_FIELDS_LIMIT
 
 EXE = b"MZ\x90\x00\x03\x00\x00\x00" + b"\x00" * 60
 
@@ -256,6 +257,15 @@ def test_limits_are_told() -> None:
             part(b"Content-Type: multipart/mixed; boundary=I", b"Content-Transfer-Encoding: base64", b"", b"")
         )
     ).truncated
+
+
+def test_an_endless_header_of_a_part_is_not_parsed() -> None:
+    """A message full of them would keep a thread busy for many seconds."""
+    named = b"Content-Type: application/pdf; name=a.pdf"
+    found = scan(mixed(part(*[b"a:"] * (PART_FIELDS_LIMIT - 1), named, b"", b"x")))
+    assert (len(found.attachments), found.truncated) == (1, False)
+    found = scan(mixed(part(*[b"a:"] * PART_FIELDS_LIMIT, named, b"", b"x")))
+    assert (found.attachments, found.truncated) == ((), True)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from gateway.outgoing.composing import (
     OutgoingMessage,
     RawMessage,
     SendOptions,
+    rawmail,
     read_address,
 )
 from gateway.outgoing.queue import tables
@@ -133,6 +134,33 @@ async def test_raw_mail_goes_to_its_fields_or_to_those_named(sending: Sending) -
     with pytest.raises(Invalid) as refused:
         await send(sending, RawMessage(b"To: bob@there.example\r\n\r\nhi\r\n"))
     assert refused.value.code == "bad-sender"
+
+
+@pytest.mark.parametrize(
+    ("header", "code", "reply"),
+    [
+        (b"a:\n" * 20_000, "message-not-accepted", "550 5.6.0 header of 20000 fields is over the limit"),
+        (b"a:" + b"x\r\n " * 30_000, "message-too-large", "552 5.3.4 header of "),
+    ],
+)
+async def test_an_endless_header_is_counted_not_parsed(
+    sending: Sending, monkeypatch: pytest.MonkeyPatch, header: bytes, code: str, reply: str
+) -> None:
+    """A few of them a second would otherwise keep everybody's requests waiting."""
+    parsed: list[bytes] = []
+    monkeypatch.setattr(rawmail, "parse_header", parsed.append)
+    with pytest.raises(Invalid) as refused:
+        await send(sending, RawMessage(header))
+    assert (refused.value.code, parsed) == (code, [])
+    assert refused.value.detail.startswith(reply)
+
+
+async def test_recipients_of_a_header_are_read_as_far_as_they_may_be_many(sending: Sending) -> None:
+    most = sending.sender._ceilings.recipients
+    line = b"To: " + b",".join([b"a@b.example"] * 50) + b"\r\n"
+    with pytest.raises(Invalid) as refused:
+        await send(sending, RawMessage(RAW[: RAW.index(b"Cc")] + line * (most // 50) + b"To: no address\r\n"))
+    assert refused.value.code == "too-many-recipients"
 
 
 async def test_options_reach_the_queue_and_leave_the_header(sending: Sending) -> None:
