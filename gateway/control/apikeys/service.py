@@ -14,14 +14,15 @@ from sqlalchemy.orm import Session
 
 from gateway.control.apikeys.format import ApiKey, make_api_key, parse_api_key
 from gateway.control.apikeys.model import ApiKeyRow
+from gateway.control.apikeys.reach import granted_rights, inherit_limits, wider
 from gateway.control.clientids import set_client_id
 from gateway.control.credentials.format import is_key_id
 from gateway.control.credentials.terms import clean_expiry, clean_networks
-from gateway.control.errors import Conflict, Forbidden, Invalid
-from gateway.control.lookup import clean_metadata, clean_name, is_id, not_found, parse_environment, shown
+from gateway.control.errors import Conflict
+from gateway.control.lookup import clean_metadata, clean_name, is_id, not_found, parse_environment
 from gateway.control.paging import Listing, Page, PageQuery, one_by_one, read_page
 from gateway.control.recording import payload, record
-from gateway.control.records import RIGHTS, Actor, Environment, Right
+from gateway.control.records import Actor, Environment, Right
 from gateway.control.tenants.find import find_tenant
 from gateway.control.tenants.model import TenantRow
 from gateway.control.transaction import ControlWrites
@@ -95,10 +96,11 @@ class ApiKeyService:
     ) -> tuple[ApiKeyView, str]:
         """A new key: its view, and the key itself, which nobody can show again.
 
-        Without `tenant`, `workspace` and `environment` it is limited as its maker is. Raises Invalid,
-        NotFound, Conflict (the client_id is another key's), Forbidden (wider than the maker).
+        Without `tenant`, `workspace`, `environment`, `networks` and `expires_at` it is limited as the key
+        that makes it is. Raises Invalid, NotFound, Conflict (the client_id is another key's), Forbidden
+        (wider than the maker).
         """
-        clean, known = clean_name(name, "api-key"), _rights(actor, rights)
+        clean, known = clean_name(name, "api-key"), granted_rights(actor, rights)
         pairs, nets = clean_metadata(metadata), clean_networks(networks)
         key = make_api_key(self._random_bytes)
         with self._writes.change(actor) as change:
@@ -116,6 +118,7 @@ class ApiKeyService:
                 updated_at=change.now,
             )
             self._limit(change.session, actor, row, tenant, workspace, environment)
+            inherit_limits(change.session, actor, row)
             set_client_id(change.session, row, client_id)
             change.add(row)
             view = api_key_view(row)
@@ -193,7 +196,7 @@ class ApiKeyService:
         if environment is not None:
             row.environment = parse_environment(environment)
             if actor.environment not in (None, row.environment):
-                raise _wider(f"the environment {row.environment}")
+                raise wider(f"the environment {row.environment}")
 
 
 def api_key_view(row: ApiKeyRow) -> ApiKeyView:
@@ -238,21 +241,6 @@ LISTING = Listing(
         "client_id": ApiKeyRow.client_id,
     },
 )
-
-
-def _rights(actor: Actor, rights: Iterable[str]) -> tuple[Right, ...]:
-    asked = set(rights)
-    unknown = asked - set(RIGHTS)
-    if unknown or not asked:
-        raise Invalid(
-            "bad-rights",
-            f"{', '.join(map(shown, sorted(unknown))) or 'Nothing'} is no right of an API key.",
-            f"Choose from {', '.join(RIGHTS)}.",
-        )
-    beyond = asked - actor.rights
-    if beyond:
-        raise _wider(f"the right {', '.join(sorted(beyond))}")
-    return tuple(right for right in RIGHTS if right in asked)
 
 
 def _within(actor: Actor) -> sa.ColumnElement[bool]:
@@ -301,11 +289,3 @@ def _lives(session: Session, row: ApiKeyRow, now: float) -> bool:
     # A tenant that is suspended or being deleted has no callers either.
     status = session.scalar(sa.select(TenantRow.status).where(TenantRow.id == row.tenant_id))
     return status == "active"
-
-
-def _wider(what: str) -> Forbidden:
-    return Forbidden(
-        "wider-than-caller",
-        f"A key cannot be given {what}, which the caller does not have.",
-        "Ask for less, or use a key with wider limits.",
-    )

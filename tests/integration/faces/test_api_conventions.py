@@ -45,6 +45,25 @@ def test_a_key_never_makes_a_wider_one(api: ApiWorld) -> None:
     assert (made["tenant_id"], made["environment"]) == (acme["id"], "staging")
 
 
+def test_a_key_makes_none_that_is_used_elsewhere_or_later(api: ApiWorld) -> None:
+    soon, later = "2099-01-01T00:00:00Z", "2099-01-01T00:00:01Z"
+    limits = {"networks": ["127.0.0.0/24", "2001:db8::/32"], "expires_at": soon}
+    maker = api.done("POST", "/v1/api-keys", {"name": "maker", "rights": ["read", "write"], **limits})["key"]
+    child = {"name": "child", "rights": ["read"]}
+    for wider in (
+        {"networks": ["127.0.0.0/16"]},
+        {"networks": ["127.0.0.7/32", "::/0"]},
+        {"expires_at": later},
+    ):
+        refused = api.refused("POST", "/v1/api-keys", child | wider, key=maker)
+        assert refused == (403, "wider-than-caller")
+    made = api.done("POST", "/v1/api-keys", child, key=maker)
+    assert (made["networks"], made["expires_at"]) == (limits["networks"], soon)
+    inside = child | {"networks": ["127.0.0.7/32", "2001:db8:1::/48"], "expires_at": "2098-01-01T00:00:00Z"}
+    made = api.done("POST", "/v1/api-keys", inside, key=maker)
+    assert (made["networks"], made["expires_at"]) == (inside["networks"], inside["expires_at"])
+
+
 def test_a_key_without_the_right_is_told_which_it_needs(api: ApiWorld) -> None:
     reply = api.call("POST", "/v1/tenants", {"name": "Acme"}, key=api.key("read"))
     assert reply.status_code == 403
