@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from gateway.control.errors import Conflict, NotFound
+from gateway.control.errors import Conflict, Forbidden, NotFound
 from gateway.outgoing.queue import tables
 from gateway.outgoing.queue.audit import LocationAudit
 from gateway.outgoing.queue.reading import queue_row
@@ -29,6 +29,10 @@ _WORDS = {
 }
 
 
+_OPERATOR, _TENANT = "operator", "tenant"
+"""Who held a recipient, in its column `parked`; nothing there: a rule did, when the message came."""
+
+
 class Commands:
     """Changes to the recipients of one message, on a connection that is in a transaction."""
 
@@ -48,13 +52,15 @@ class Commands:
     ) -> list[QueueRow]:
         """Move the message's recipients (or one) by `step`; those it moved, as they are now.
 
-        Raises NotFound, or Conflict if none of them can be moved so.
+        Raises NotFound, Conflict if none of them can be moved so, Forbidden if that is not the caller's.
         """
         message, rows = self._read(connection, actor, message_id, recipient)
         allowed = TRANSITIONS[step][0]
         chosen = [row for row in rows if row.state in allowed]
         if not chosen:
             raise _cannot(step, message_id, rows)
+        if step is Step.RELEASE:
+            chosen = _releasable(actor, message, chosen)
         operation, kind = _WORDS[step]
         before = {str(row.n): row.state for row in chosen}
         for row in chosen:
@@ -119,11 +125,34 @@ class Commands:
         return connection.execute(query.order_by(table.c.n)).all()
 
 
+def _releasable(actor: Actor, message: Any, held: list[Any]) -> list[Any]:
+    """Those of the held recipients that the caller may release. Raises Forbidden if there is none.
+
+    What the operator holds, and what a plan's rule held, is the operator's: a plan is a ceiling.
+    """
+    by_plan = is_of_plan(message.hold_rule)
+    own_ones = [row for row in held if row.parked == _TENANT or (row.parked is None and not by_plan)]
+    if actor.is_operator or own_ones:
+        return held if actor.is_operator else own_ones
+    holder = message.hold_rule if held[0].parked is None else "the operator"
+    raise Forbidden(
+        "operator-only",
+        f"Message {message.id} is held by {holder}.",
+        "Ask the platform's operator to release it; to give it up: `gatepost queue drop`.",
+    )
+
+
+def is_of_plan(rule: str | None) -> bool:
+    """Whether a rule's name as it is recorded (`plan standard: no executables`) is of a plan."""
+    return rule is not None and rule.startswith("plan ")
+
+
 def _values(step: Step, row: Any, message: Any, actor: Actor, now: float) -> dict[str, Any]:
     values: dict[str, Any] = {"parked": None, "next_attempt_at": None, "late_at": None, "changed_at": now}
     if step is Step.HOLD:
         # A scheduled row's clock stands already.
-        return values | {"state": State.HELD.value, "stopped_at": row.stopped_at or now}
+        holder = _OPERATOR if actor.is_operator else _TENANT
+        return values | {"state": State.HELD.value, "stopped_at": row.stopped_at or now, "parked": holder}
     if step is Step.DROP:
         return values | {"state": State.DROPPED.value, "last_reply": f"dropped by {actor.kind}:{actor.id}"}
     if step is Step.RELEASE and message.scheduled_at is not None and message.scheduled_at > now:

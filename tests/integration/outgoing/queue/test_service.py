@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from gateway.control.errors import Conflict, NotFound
+from gateway.control.errors import Conflict, Forbidden, NotFound
 from gateway.control.records import Actor
 from gateway.control.transaction import chain_hash
 from gateway.outgoing.queue import OutcomeKind, QueueLocation, QueueService, Records, lookup, tables
@@ -122,6 +122,44 @@ def _check_chain(database: Database, operations: list[str]) -> None:
         assert entry.chain_hash == chain_hash(b"k" * 32, entry)
         previous = entry.chain_hash
     assert (head.number, head.hash) == (len(operations), previous)
+
+
+@pytest.mark.parametrize(
+    ("rule", "may_release"), [("policy free: invoices", True), ("plan standard: invoices", False)]
+)
+async def test_a_tenant_releases_what_its_policy_held_not_what_the_plan_did(
+    location_database: Database, tmp_path: Path, rule: str, may_release: bool
+) -> None:
+    service = service_of(location_database, tmp_path, ManualClock(NOW))
+    tenants = Actor("api", "key", tenant_id="tenant-1")
+    async with running_store(location_database, tmp_path) as store:
+        message = new_message(hold_rule=rule)
+        await store.add(message)
+        if not may_release:
+            with pytest.raises(Forbidden, match="held by plan standard: invoices"):
+                service.release(tenants, message.id)
+            service.release(OPERATOR, message.id)
+            service.hold(tenants, message.id)
+        assert [row.state for row in service.release(tenants, message.id)] == ["ready"]
+
+
+async def test_what_the_operator_holds_no_tenant_releases(
+    location_database: Database, tmp_path: Path
+) -> None:
+    service = service_of(location_database, tmp_path, ManualClock(NOW))
+    tenants = Actor("api", "key", tenant_id="tenant-1")
+    async with running_store(location_database, tmp_path) as store:
+        message = new_message(new_recipient(), new_recipient("c@example.net"))
+        await store.add(message)
+        service.hold(OPERATOR, message.id, recipient="c@example.net")
+        service.hold(tenants, message.id)
+        assert [row.parked for row in service.list("held")] == ["tenant", "operator"]
+        assert [row.recipient for row in service.release(tenants, message.id)] == ["b@example.net"]
+        with pytest.raises(Forbidden, match="held by the operator"):
+            service.release(tenants, message.id)
+        assert states_of(location_database) == ["ready", "held"]
+        service.drop(tenants, message.id, recipient="c@example.net")
+        assert states_of(location_database) == ["ready", "dropped"]
 
 
 async def test_what_is_being_attempted_cannot_be_changed(location_database: Database, tmp_path: Path) -> None:
