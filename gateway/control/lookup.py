@@ -152,15 +152,18 @@ def clean_metadata(pairs: Mapping[str, str] | None, held: Mapping[str, str] | No
     if isinstance(pairs, MetadataPatch):
         merged = {**(held or {}), **pairs}
         metadata = {key: value for key, value in merged.items() if value is not None}
-    fits = all(
-        isinstance(value, str) and 0 < len(key) <= _LONGEST_NAME and len(value) <= _LONGEST_METADATA
-        for key, value in metadata.items()
-    )
-    if len(metadata) > _MOST_METADATA or not fits:
+    if len(metadata) > _MOST_METADATA or not all(_is_pair(*pair) for pair in metadata.items()):
         raise Invalid(
             "bad-metadata",
             "The metadata does not fit.",
             f"Give at most {_MOST_METADATA} pairs of text, keys up to {_LONGEST_NAME} and values up to "
-            f"{_LONGEST_METADATA} characters.",
+            f"{_LONGEST_METADATA} characters, without NUL.",
         )
     return metadata
+
+
+def _is_pair(key: str, value: object) -> bool:
+    """A NUL does not fit: PostgreSQL keeps it in JSON, and then no query reads that row's pairs."""
+    if not isinstance(value, str) or "\0" in key + value:
+        return False
+    return 0 < len(key) <= _LONGEST_NAME and len(value) <= _LONGEST_METADATA

@@ -91,6 +91,7 @@ def read_page(
     column, ident = listing.sorts[name], getattr(listing.row, listing.ident)
     statement = sa.select(listing.row).where(*conditions)
     for key, word in query.filters.items():
+        _refuse_nul(key, word)
         statement = statement.where(_condition(session, actor, listing, key, word))
     if query.cursor is not None:
         place = sa.tuple_(*map(sa.literal, _read_cursor(query.cursor, query.sort, column)))
@@ -115,12 +116,24 @@ def _sort(listing: Listing[R, V], word: str | None) -> tuple[str, bool]:
     return name, (word or "").startswith("-")
 
 
+def _refuse_nul(key: str, word: str) -> None:
+    """PostgreSQL takes no NUL in any text, not even to say that it is nowhere."""
+    if "\0" in key + word:
+        raise Invalid(
+            "bad-filter", f"The filter {shown(key)} has a NUL character.", "Filter by a text without it."
+        )
+
+
 def _condition(
     session: Session, actor: Actor, listing: Listing[R, V], key: str, word: str
 ) -> sa.ColumnElement[bool]:
     metadata: Any = getattr(listing.row, "metadata_", None)
     if key.startswith(_METADATA) and metadata is not None:
-        return cast("sa.ColumnElement[bool]", metadata[key.removeprefix(_METADATA)].as_string() == word)
+        name = key.removeprefix(_METADATA)
+        if '"' in name:
+            # A path into JSON, as SQLite reads it, quotes names and has no way to write a quote.
+            raise Invalid("bad-filter", f"{shown(name)} has a quote.", "Filter by a key without quotes.")
+        return cast("sa.ColumnElement[bool]", metadata[name].as_string() == word)
     found = listing.filters.get(key)
     if found is None:
         known = [*listing.filters, *(["metadata.KEY"] if metadata is not None else [])]

@@ -54,6 +54,7 @@ async def _admitted(request: Request, facts: Facts) -> Actor:
     parts: ApiParts = request.app.state.parts
     request.state.request_id = parts.ids.uuid()
     actor = await _actor(request, parts)
+    _refuse_nul(request)
     _refuse_unknown(request)
     _require_right(actor, facts)
     if "if-match" in request.headers and facts.current is None:
@@ -117,6 +118,16 @@ def _take(request: Request, rates: Rates, who: str) -> None:
     request.state.allowance = allowance
     if not allowance.granted:
         raise TooManyRequests(allowance.reset_seconds)
+
+
+def _refuse_nul(request: Request) -> None:
+    """What is asked for is looked up in databases, and PostgreSQL takes no NUL in any text."""
+    if "\0" in request.scope["path"] or b"%00" in request.scope["query_string"]:
+        raise Invalid(
+            "nul-character",
+            "The path or a parameter has a NUL character, which no text here can have.",
+            "Leave out the %00.",
+        )
 
 
 def _refuse_unknown(request: Request) -> None:

@@ -86,6 +86,10 @@ def parsed(content: bytes, facts: Facts) -> Any:
     Raises BodyTooLarge, RequestValidationError.
     """
     count = count_values(content, facts.bounds)
+    if _has_nul(content):
+        raise RequestValidationError(
+            [_mistake("nul", "has a NUL character (\\u0000), which no text here can have")]
+        )
     try:
         value = from_json(content)
     except ValueError as error:
@@ -115,6 +119,11 @@ def count_values(content: bytes, bounds: Bounds) -> int:
     if count > bounds.values:
         raise BodyTooLarge(f"more than {bounds.values} values")
     return count
+
+
+def _has_nul(content: bytes) -> bool:
+    """Whether a text of the JSON has a NUL, as it must be written; databases take none in their texts."""
+    return b"\\u0000" in content and b"\\u0000" in content.replace(b"\\\\", b"")
 
 
 def _mistakes(error: ValidationError) -> list[dict[str, Any]]:
