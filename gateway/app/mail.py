@@ -213,6 +213,7 @@ class MailProcess:
                 own_names=frozenset({config.hostname}),
                 allowed_recipients=frozenset(config.relay.allowed_recipients),
                 port=config.relay.port,
+                allow_private=config.relay.allow_private,
                 ca_file=config.relay.ca_file,
                 process_index=context.number,
                 processes=config.workers,

@@ -18,6 +18,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from gateway.mail.idna import DomainError, to_ascii
+from gateway.system.addresses import is_public
 from gateway.system.dns import DnsAway, NoSuchName
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -35,23 +36,6 @@ _BODY_SECONDS = 1.0
 _CONNECT_SECONDS = 5.0
 _MOST_INTERIM = 5
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})(?: |\r)")
-
-# IANA's special-purpose registries (RFC 6890 and its successors), multicast, and one metadata service
-# that a cloud put at an address of its public range.
-_CLOSED_V4 = tuple(
-    ipaddress.IPv4Network(text)
-    for text in (
-        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "168.63.129.16/32", "169.254.0.0/16",
-        "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16",
-        "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/3",
-    )
-)  # fmt: skip
-# Everything in use lies here; loopback, link-local, unique local, multicast, and the forms that hold an
-# IPv4 address (mapped, translated by RFC 6052) lie outside.
-_OPEN_V6 = ipaddress.IPv6Network("2000::/3")
-_CLOSED_V6 = tuple(
-    ipaddress.IPv6Network(text) for text in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")
-)
 
 
 class WebError(Exception):
@@ -118,9 +102,8 @@ def _host(text: str, allow_private: bool) -> str:
         address = str(ipaddress.ip_address(text))
     except ValueError:
         return _name(text, allow_private)
-    reason = None if allow_private else refusal_of(address)
-    if reason is not None:
-        raise TargetRefused(f"{address} {reason}")
+    if not allow_private and not is_public(address):
+        raise TargetRefused(f"{address} is no public address")
     return address
 
 
@@ -136,16 +119,6 @@ def _name(text: str, allow_private: bool) -> str:
     if local and not allow_private:
         raise TargetRefused(f"{name} is a name of a private network")
     return name
-
-
-def refusal_of(address: str) -> str | None:
-    """Why a stranger may not send us to an IP address; None if it is a public one."""
-    parsed = ipaddress.ip_address(address)
-    if isinstance(parsed, ipaddress.IPv4Address):
-        closed = any(parsed in network for network in _CLOSED_V4)
-    else:
-        closed = parsed not in _OPEN_V6 or any(parsed in network for network in _CLOSED_V6)
-    return "is no public address" if closed else None
 
 
 class WebClient:
@@ -221,7 +194,7 @@ class WebClient:
             addresses = await self._found(host)
         if not self._allow_private:
             for address in addresses:
-                if refusal_of(address) is not None:
+                if not is_public(address):
                     raise TargetRefused(f"{host} leads to an address that is not public", seen=address)
         return addresses
 

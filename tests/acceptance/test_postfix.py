@@ -31,7 +31,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Gat
     )
     gateway.edit_config(
         lambda text: (
-            text.replace("[relay]\n", f"[relay]\nport = {port}\n")
+            text.replace("[relay]\n", f"[relay]\nport = {port}\nallow_private = true\n")
             + f'\n[dns]\nservers = ["127.0.0.1:{names.port}"]\n'
         )
     )

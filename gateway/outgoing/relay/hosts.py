@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from gateway.outgoing.relay.replies import PeerReply, printable
 from gateway.outgoing.relay.routes import MxRoute, SmarthostRoute
+from gateway.system.addresses import is_public
 from gateway.system.dns import DnsAway, MxHost, NoSuchName, Resolver
 
 if TYPE_CHECKING:
@@ -44,7 +45,9 @@ class Hosts:
     """Finds the hosts of a route.
 
     `own_names` are the names under which this installation answers, in lower case: mail for them
-    must not be sent to ourselves. `port` is used for mail exchangers.
+    must not be sent to ourselves. `port` is used for mail exchangers. `allow_private`: these may have
+    addresses of one's own network. Otherwise whoever chooses a recipient would choose what this machine
+    connects to there, and read the answers in the bounce. A smarthost is the operator's choice, and free.
     """
 
     def __init__(
@@ -53,11 +56,13 @@ class Hosts:
         *,
         own_names: frozenset[str],
         port: int = 25,
+        allow_private: bool = False,
         shuffle: Callable[[list[str]], None] = random.shuffle,
     ) -> None:
         self._resolver = resolver
         self._own_names = own_names
         self._port = port
+        self._allow_private = allow_private
         self._shuffle = shuffle
 
     async def of(
@@ -71,6 +76,8 @@ class Hosts:
             return await self._smarthost(route, source)
         literal = _address_literal(domain)
         if literal is not None:
+            if not self._may_go_to(literal):
+                raise NoWay(550, "5.1.2", f"{literal} is no public address")
             return (Endpoint(literal, literal, self._port),)
         names = self._in_order(await self._exchangers(domain), domain)
         return await self._endpoints(domain, names, source)
@@ -108,6 +115,7 @@ class Hosts:
         ipv4, ipv6 = await self._families(source)
         found: list[Endpoint] = []
         away: DnsAway | None = None
+        is_private = False
         for name in names:
             try:
                 addresses = list(await self._resolver.addresses(name, ipv4=ipv4, ipv6=ipv6))
@@ -116,14 +124,21 @@ class Hosts:
             except DnsAway as error:
                 away = error
                 continue
-            found.extend(Endpoint(name, address, self._port) for address in addresses)
+            usable = [address for address in addresses if self._may_go_to(address)]
+            is_private = is_private or len(usable) < len(addresses)
+            found.extend(Endpoint(name, address, self._port) for address in usable)
             if len(found) >= ADDRESSES_A_TRY:
                 break
         if found:
             return tuple(found[:ADDRESSES_A_TRY])
         if away is not None:
             raise NoWay(451, "4.4.3", str(away))
+        if is_private:
+            raise NoWay(550, "5.4.4", f"no mail exchanger of {domain} has a public address")
         raise NoWay(550, "5.4.4", f"no mail exchanger of {domain} has an address to reach it by")
+
+    def _may_go_to(self, address: str) -> bool:
+        return self._allow_private or is_public(address)
 
     async def _smarthost(self, route: SmarthostRoute, source: SourceRecord | None) -> tuple[Endpoint, ...]:
         """A smarthost that cannot be found is the operator's mistake: the mail waits."""

@@ -81,6 +81,7 @@ class RelaySettings:
 
     `own_names`: names under which this installation receives mail, in lower case (loops).
     `allowed_recipients`: who may get non-production mail: addresses or domains, lower case.
+    `allow_private`: whether mail exchangers may have addresses that are not public.
     """
 
     hostname: str
@@ -90,6 +91,7 @@ class RelaySettings:
     own_names: frozenset[str] = frozenset()
     allowed_recipients: frozenset[str] = frozenset()
     port: int = 25
+    allow_private: bool = False
     ca_file: Path | None = None
     process_index: int = 0
     processes: int = 1
@@ -145,7 +147,12 @@ class Relay:
         tools = self._tools(
             clearance,
             preparation,
-            Hosts(resolver, own_names=settings.own_names, port=settings.port),
+            Hosts(
+                resolver,
+                own_names=settings.own_names,
+                port=settings.port,
+                allow_private=settings.allow_private,
+            ),
             slots,
             settings,
             metrics,

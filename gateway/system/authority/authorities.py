@@ -9,6 +9,7 @@ from weakref import WeakValueDictionary
 
 import structlog
 
+from gateway.system.addresses import is_public
 from gateway.system.authority.exchange import Exchange, NoReply, Server
 from gateway.system.authority.pace import Pace
 from gateway.system.authority.reading import Delegation, delegation, observed
@@ -16,7 +17,6 @@ from gateway.system.authority.wire import Malformed, Reply
 from gateway.system.authority.zones import Away, Budget, Busy, Zone, ZoneCache, above
 from gateway.system.clock import Clock
 from gateway.system.observation import Observation, Question
-from gateway.system.webclient import refusal_of
 
 _MOST_TRIES = 3
 _MOST_REFERRALS = 3
@@ -210,7 +210,7 @@ class Authorities:
 
     def _may_ask(self, address: str) -> bool:
         """Whether a stranger's zone may make us ask there. Another port than 53 is a test's own."""
-        return self._port != _DNS_PORT or self._allow_private or refusal_of(address) is None
+        return self._port != _DNS_PORT or self._allow_private or is_public(address)
 
     def _is_troubled(self, server: Server) -> bool:
         return self._troubled.get(server, 0.0) > self._clock.monotonic()

@@ -107,6 +107,7 @@ SECTIONS: Mapping[str, tuple[Key, ...]] = {
         Key("ca_file", values.path(), needs_restart=True),
         Key("port", values.integer(1, 65_535), 25, needs_restart=True),
         Key("allowed_recipients", values.many(values.recipient()), (), needs_restart=True),
+        Key("allow_private", values.flag(), False, needs_restart=True),
     ),
     "dns": (
         Key("servers", values.many(values.endpoint(53)), (), needs_restart=True),

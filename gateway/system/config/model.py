@@ -84,12 +84,14 @@ class RelayConfig:
     """How mail leaves: the route of the platform's own shard, the port of `mx` peers, extra trusted CAs.
 
     `allowed_recipients`: addresses and domains, lower case, that non-production mail may really go to.
+    `allow_private`: whether `mx` peers may have private and loopback addresses.
     """
 
     default_route: str = field(default="mx", repr=False)
     ca_file: Path | None = None
     port: int = 25
     allowed_recipients: tuple[str, ...] = ()
+    allow_private: bool = False
 
 
 @dataclass(frozen=True, slots=True)

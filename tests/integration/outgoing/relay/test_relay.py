@@ -286,6 +286,21 @@ async def test_what_dns_says_decides_between_bouncing_and_waiting(
         assert recipients_of(location_database, stored.id)[0].last_reply.startswith(reply)
 
 
+async def test_mail_to_addresses_that_are_not_public_is_bounced_unseen(
+    location_database: Database, tmp_path: Path
+) -> None:
+    """The sink listens at 127.0.0.1: where the operator did not allow it, nothing is said to it."""
+    async with world(location_database, tmp_path, settings={"allow_private": False}) as here:
+        stored = await here.put("b@example.net", "root@[127.0.0.1]")
+        await here.until_states(location_database, "bounced", "bounced", message_id=stored.id)
+        assert here.sink.commands == []
+        replies = sorted(row.last_reply for row in recipients_of(location_database, stored.id))
+        assert replies == [
+            "550 5.1.2 127.0.0.1 is no public address",
+            "550 5.4.4 no mail exchanger of example.net has a public address",
+        ]
+
+
 async def test_connections_are_bounded_reused_and_renewed(
     location_database: Database, tmp_path: Path
 ) -> None:

@@ -236,6 +236,7 @@ async def world(
             "run_folder": folder / "run",
             "incarnation": store.incarnation,
             "port": sink.port,
+            "allow_private": True,
             "timeouts": QUICK,
             "bounds": Bounds(idle_seconds=1.0),
             "own_names": frozenset({"gate.example"}),

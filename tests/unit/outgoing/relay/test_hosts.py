@@ -27,8 +27,14 @@ def source(**changes: Any) -> SourceRecord:
 
 
 async def find(
-    records: dict[tuple[str, str], Any], domain: str = "example.net", route: Route = MX, at: Any = None
+    records: dict[tuple[str, str], Any],
+    domain: str = "example.net",
+    route: Route = MX,
+    at: Any = None,
+    allow_private: bool = True,
 ) -> list[tuple[str, str]]:
+    """`allow_private` for the addresses of documentation, which are no public ones."""
+
     async def query(name: str, kind: Any) -> tuple[tuple[object, ...], float]:
         if (name, kind) not in records:
             if any(known == name for known, _ in records):
@@ -42,6 +48,7 @@ async def find(
         Resolver(query, ManualClock()),
         own_names=frozenset({"gate.example"}),
         port=2525,
+        allow_private=allow_private,
         shuffle=lambda names: names.reverse(),
     )
     assert not isinstance(route, type(None))
@@ -140,3 +147,49 @@ async def test_a_smarthost_that_cannot_be_found_defers() -> None:
     assert await find(records, route=route, at=source()) == [("smart.example", "192.0.2.5")]
     literal = SmarthostRoute("2001:db8::5", 25, "opportunistic")
     assert await find({}, route=literal) == [("2001:db8::5", "2001:db8::5")]
+
+
+PRIVATE = [
+    "127.0.0.77", "10.1.2.3", "169.254.169.254", "0.0.0.0", "::1", "fe80::1", "fd00::1", "::ffff:127.0.0.1",
+    "64:ff9b::a01:203",
+]  # fmt: skip
+ANYWHERE = source(ipv4=None, ipv6="2606:4700::9")
+
+
+@pytest.mark.parametrize("address", PRIVATE)
+async def test_recipients_lead_to_no_network_behind_us(address: str) -> None:
+    """Whoever chooses them would connect this machine to it, and read what answers in the bounce."""
+    literal = f"[IPv6:{address}]" if ":" in address else f"[{address}]"
+    text = await refusal({}, domain=literal, allow_private=False)
+    assert text == f"550 5.1.2 {address} is no public address"
+    kind, at = ("AAAA", ANYWHERE) if ":" in address else ("A", None)
+    for records in (
+        {("example.net", "MX"): [MxHost(1, "mx.x")], ("mx.x", kind): [address]},
+        {("example.net", kind): [address]},
+    ):
+        assert (await refusal(records, at=at, allow_private=False)).startswith(
+            "550 5.4.4 no mail exchanger of example.net has a public address"
+        )
+        assert [found for _, found in await find(records, at=at)] == [address]
+    assert await find({}, domain=literal) == [(address, address)]
+
+
+async def test_of_a_domains_hosts_the_public_ones_are_used() -> None:
+    records: dict[tuple[str, str], Any] = {
+        ("example.net", "MX"): [MxHost(1, "inside.x"), MxHost(2, "both.x"), MxHost(3, "away.x")],
+        ("inside.x", "A"): [f"10.0.0.{n}" for n in range(1, 1 + ADDRESSES_A_TRY)],
+        ("both.x", "A"): ["192.168.0.1", "8.8.8.8"],
+        ("away.x", "A"): None,
+    }
+    assert await find(records, allow_private=False) == [("both.x", "8.8.8.8")]
+    del records["both.x", "A"]
+    # What may still turn out to be public is waited for.
+    assert (await refusal(records, allow_private=False)).startswith("451 4.4.3")
+
+
+async def test_a_public_literal_needs_no_permission_and_a_smarthost_neither() -> None:
+    assert await find({}, domain="[8.8.8.8]", allow_private=False) == [("8.8.8.8", "8.8.8.8")]
+    for host in ("10.0.0.25", "smart.x"):
+        route = SmarthostRoute(host, 25, "opportunistic")
+        found = await find({("smart.x", "A"): ["10.0.0.25"]}, route=route, allow_private=False)
+        assert found == [(host, "10.0.0.25")]

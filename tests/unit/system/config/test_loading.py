@@ -206,6 +206,11 @@ def test_reload_keeps_what_needs_a_restart(tmp_path: Path) -> None:
     assert merged(running, running) == (running, ())
 
 
+def test_mail_goes_to_public_addresses_unless_told_otherwise(tmp_path: Path) -> None:
+    assert not loaded(tmp_path).relay.allow_private
+    assert loaded(tmp_path, GOOD, GATEPOST_RELAY__ALLOW_PRIVATE="true").relay.allow_private
+
+
 def test_where_webhooks_may_go_and_who_writes_notices(tmp_path: Path) -> None:
     config = loaded(tmp_path)
     assert not config.webhooks.allow_private
