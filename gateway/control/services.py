@@ -30,10 +30,11 @@ from gateway.control.overview import Overview
 from gateway.control.plans.service import PlanService
 from gateway.control.policies.checks import require_within_plan
 from gateway.control.policies.memory import PolicyMemory
-from gateway.control.policies.service import PolicyService, find_policy
+from gateway.control.policies.service import PolicyService, find_choosable
 from gateway.control.policies.store import read_policy_set
 from gateway.control.provisioning.service import ProvisioningService
 from gateway.control.raises.service import RaiseService
+from gateway.control.records import Actor
 from gateway.control.settings import ControlSettings
 from gateway.control.shards.service import ShardService
 from gateway.control.sources.service import SourceService
@@ -182,8 +183,9 @@ class _Builder:
 class _PolicyGate:
     """What workspaces and tenants ask of the policies' room."""
 
-    def check_workspace(self, session: Session, policy: str, plan: str | None, workspace: str) -> None:
-        """See gateway.control.workspaces.service.PolicyRules."""
-        find_policy(session, policy)
+    def chosen(self, session: Session, actor: Actor, policy: str, plan: str | None, workspace: str) -> str:
+        """See gateway.control.workspaces.rules.PolicyRules."""
+        name = find_choosable(session, actor, policy).name
         if plan is not None:
-            require_within_plan(read_policy_set(session), policy, plan, workspace)
+            require_within_plan(read_policy_set(session), name, plan, workspace)
+        return name

@@ -19,7 +19,7 @@ from gateway.control.policies.documents import Document, Kind
 from gateway.control.policies.folder import DocumentTree, read_documents, read_tree
 from gateway.control.policies.memory import PolicyMemory
 from gateway.control.policies.model import PolicyRow
-from gateway.control.policies.packaged import packaged_documents
+from gateway.control.policies.packaged import packaged_documents, packaged_policies
 from gateway.control.policies.problems import DocumentErrors
 from gateway.control.policies.resolution import PolicySet
 from gateway.control.policies.store import known_documents, read_policy_set, versions_of, write_document
@@ -188,6 +188,17 @@ class PolicyService:
 def find_policy(session: Session, reference: str) -> PolicyRow:
     """A policy by name or id. Raises NotFound."""
     return find(session, PolicyRow, reference, kind="policy", name=PolicyRow.name, key=reference)
+
+
+def find_choosable(session: Session, actor: Actor, reference: str) -> PolicyRow:
+    """A policy, by name or id, that the caller may give a workspace: one it may see, or a packaged one.
+
+    Once it binds a workspace of the caller it can be read: no other may become readable so. Raises NotFound.
+    """
+    seen = sa.or_(_visible(actor), PolicyRow.name.in_(packaged_policies()))
+    return find(
+        session, PolicyRow, reference, kind="policy", name=PolicyRow.name, key=reference, visible=seen
+    )
 
 
 def _require_operator(actor: Actor) -> None:

@@ -108,8 +108,7 @@ class WorkspaceService:
                 self._rename(change.session, row, clean_name(name, "workspace"))
             if policy is not None:
                 plan = _plan_of(change.session, row.tenant_id)
-                self._policies.check_workspace(change.session, policy, plan, row.name)
-                row.policy = policy
+                row.policy = self._policies.chosen(change.session, actor, policy, plan, row.name)
             if location is not None:
                 mark_move(row, row.location, self._location(location), change.now)
                 row.location = location
@@ -192,7 +191,7 @@ class WorkspaceService:
     ) -> WorkspaceRow:
         """Store a workspace without patterns. Raises NotFound, Invalid, Conflict."""
         plan = _plan_of(change.session, owner.id if owner is not None else None)
-        self._policies.check_workspace(change.session, policy, plan, name)
+        known = self._policies.chosen(change.session, change.actor, policy, plan, name)
         row = WorkspaceRow(
             id=change.ids.uuid(),
             name=name,
@@ -201,7 +200,7 @@ class WorkspaceService:
             tenant_id=owner.id if owner is not None else None,
             environment=environment,
             location=self._location(location or self._settings.default_location),
-            policy=policy,
+            policy=known,
             is_default=False,
             metadata_={},
             created_at=change.now,

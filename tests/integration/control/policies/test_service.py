@@ -13,7 +13,7 @@ from gateway.control.directory import Directory
 from gateway.control.errors import Conflict, Forbidden, NotFound
 from gateway.control.installation.model import HeadRow
 from gateway.control.policies.model import PolicyRow
-from gateway.control.policies.packaged import packaged_documents
+from gateway.control.policies.packaged import packaged_documents, packaged_policies
 from gateway.control.policies.service import InvalidDocuments
 from gateway.control.services import ControlServices
 from gateway.system.clock import ManualClock
@@ -276,6 +276,48 @@ def test_tenants_see_the_policies_that_bind_them_and_change_none(
     for method in (control_services.policies.plan, control_services.policies.apply):
         with pytest.raises(Forbidden):
             method(caller, write(mine="# mine to change?\n"))
+
+
+def test_a_policy_that_a_tenant_may_not_read_is_not_there_for_its_workspaces(
+    control_services: ControlServices, write: Write
+) -> None:
+    """Named in a workspace of its own it could be read: a guess of its name would be enough."""
+    control_services.policies.apply(OPERATOR, write(secret="# another customer's\n"))
+    acme, workspaces = control_services.tenants.create(OPERATOR, "acme"), control_services.workspaces
+    control_services.tenants.create(OPERATOR, "other")
+    workspaces.create(OPERATOR, "theirs", tenant="other", policy="secret")
+    caller = limited(acme.id)
+    own = workspaces.create(caller, "own", tenant="acme")
+    secret = control_services.policies.show(OPERATOR, "secret")
+    for name in ("secret", secret.id, "nothing"):
+        expected = f"There is no policy '{name}'."
+        with pytest.raises(NotFound) as made:
+            workspaces.create(caller, "spy", tenant="acme", policy=name)
+        with pytest.raises(NotFound) as changed:
+            workspaces.update(caller, own.id, policy=name)
+        assert made.value.detail == changed.value.detail == expected
+    with pytest.raises(NotFound):
+        control_services.policies.show(caller, "secret")
+    workspaces.update(OPERATOR, own.id, policy="secret")
+    assert control_services.policies.show(caller, "secret").document == secret.document
+    assert workspaces.create(caller, "second", tenant="acme", policy="secret").policy == "secret"
+
+
+@pytest.mark.parametrize("name", packaged_policies())
+def test_a_tenant_chooses_any_packaged_policy_that_its_plan_allows(
+    control_services: ControlServices, name: str
+) -> None:
+    acme = control_services.tenants.create(OPERATOR, "acme", plan="enterprise")
+    made = control_services.workspaces.create(limited(acme.id), "own", tenant="acme", policy=name)
+    assert made.policy == name
+    assert control_services.policies.show(limited(acme.id), name).name == name
+
+
+def test_a_policy_chosen_by_its_id_binds_by_its_name(control_services: ControlServices) -> None:
+    free = control_services.policies.show(OPERATOR, "free")
+    assert control_services.workspaces.create(OPERATOR, "one", policy=free.id).policy == "free"
+    default = control_services.policies.show(OPERATOR, "default")
+    assert control_services.workspaces.update(OPERATOR, "one", policy=default.id).policy == "default"
 
 
 def test_names_are_unique_whatever_happens(control_services: ControlServices) -> None:
