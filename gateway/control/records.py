@@ -235,7 +235,10 @@ class ListRecord:
 
 @dataclass(frozen=True, slots=True)
 class ListsInReach:
-    """The lists that a tenant's rules may name: its own hides a shared one of the same name."""
+    """The lists that a tenant's rules may name: its own hides a shared one of the same name.
+
+    Not so for the rules of its plan: they bind the tenant, which would empty a list to be free of them.
+    """
 
     own: Mapping[str, ListRecord]
     shared: Mapping[str, ListRecord]
@@ -243,6 +246,10 @@ class ListsInReach:
     def get(self, name: str) -> ListRecord | None:
         """The list with this name."""
         return self.own.get(name) or self.shared.get(name)
+
+    def for_plan(self) -> ListsInReach:
+        """Those that rules of a plan ask: shared ones alone."""
+        return ListsInReach(MappingProxyType({}), self.shared)
 
 
 NO_LISTS = ListsInReach(MappingProxyType({}), MappingProxyType({}))

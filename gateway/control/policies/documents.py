@@ -89,7 +89,7 @@ def _read(toml: TomlDocument, kind: Kind, name: str, text: str) -> tuple[Documen
     extends = _read_top(top, name, problems)
     settings: dict[str, Value] = {}
     _read_table(data, _tree(), (), settings, problems)
-    rules = read_rules(tables, f"{kind} {name}", problems)
+    rules = read_rules(tables, f"{kind} {name}", problems, of_plan=kind == "plan")
     document = Document(kind, name, extends, settings, rules, text, toml.data)
     return document, tuple(problems.found)
 

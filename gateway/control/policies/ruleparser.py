@@ -34,8 +34,13 @@ _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,63}")
 _RULE_NAME_LIMIT = 100
 
 
-def read_rules(tables: object, source: str, problems: ProblemList) -> tuple[Rule, ...]:
-    """The rules of a document, in order; those with mistakes are left out. `source` names the document."""
+def read_rules(
+    tables: object, source: str, problems: ProblemList, *, of_plan: bool = False
+) -> tuple[Rule, ...]:
+    """The rules of a document, in order; those with mistakes are left out.
+
+    `source` names the document; `of_plan`: it is a plan.
+    """
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         problems.add(("rules",), "rules are an array of tables; begin each with [[rules]]")
         return ()
@@ -45,7 +50,7 @@ def read_rules(tables: object, source: str, problems: ProblemList) -> tuple[Rule
     rules: list[Rule] = []
     names: dict[str, int] = {}
     for position, table in enumerate(tables):
-        rule = _RuleReader(table, ("rules", position), source, problems).read()
+        rule = _RuleReader(table, ("rules", position), source, problems, of_plan).read()
         if rule is None:
             continue
         if rule.name in names:
@@ -62,6 +67,7 @@ class _RuleReader:
     path: Path
     source: str
     problems: ProblemList
+    of_plan: bool
     comparisons: int = 0
     fields: set[str] = field(default_factory=set)
     lists: set[str] = field(default_factory=set)
@@ -90,6 +96,7 @@ class _RuleReader:
             source=self.source,
             needs_attachments=any(is_about_attachments(field) for field in self.fields),
             lists=tuple(sorted(self.lists)),
+            of_plan=self.of_plan,
         )
 
     def _action_details(self, action: str | None) -> tuple[str | None, str | None]:

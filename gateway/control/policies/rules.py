@@ -85,3 +85,5 @@ class Rule:
     needs_attachments: bool = False
     lists: tuple[str, ...] = ()
     """The names of the lists it asks."""
+    of_plan: bool = False
+    """Whether its document is a plan: no list of a tenant's own answers it."""

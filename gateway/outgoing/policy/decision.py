@@ -111,10 +111,12 @@ def check_sender(reverse_path: Mailbox | None, identity: Identity, domains: Doma
 
 
 def _ask_rules(case: _Case) -> Decision:
-    subject = Subject(case.facts, case.named[0], case.options, case.identity.lists)
+    lists = case.identity.lists
+    subject, of_plans = Subject(case.facts, case.named[0], case.options, lists), lists.for_plan()
     steps = list(_PASSED)
     for rule in case.identity.policy.outbound_rules:
         name = name_of(rule)
+        subject.lists = of_plans if rule.of_plan else lists
         if not holds(rule.condition, subject):
             steps.append(Step(name, "not matched", lists_of(rule, subject.lists)))
             continue

@@ -105,3 +105,24 @@ def test_a_password_that_was_revoked(acme: ApiWorld) -> None:
     acme.services.credentials.revoke(OPERATOR, made.id)
     told = explained(acme, credential=made.id)
     assert (told["reply"][:3], told["steps"][0]["detail"]) == ("535", "revoked")
+
+
+def test_a_list_of_the_tenants_own_switches_no_rule_of_its_plan_off(acme: ApiWorld) -> None:
+    rule = '[[rules]]\nname = "blocked"\nall = [{ field = "to.domain", op = "in_list", value = "blocked-domains" }]\n'
+    files = [
+        {"path": "policies/plans/guarded.toml", "text": f'{rule}action = "reject"\n'},
+        {"path": "policies/default.toml", "text": f'{rule}action = "tag"\ntag = "own"\n'},
+    ]
+    acme.done("POST", "/v1/declarations/apply", {"files": files})
+    acme.done("PATCH", "/v1/tenants/Acme", {"plan": "guarded"})
+    shared = {"name": "blocked-domains", "kind": "domain", "items": ["evil.example"]}
+    acme.done("POST", "/v1/lists", shared)
+    key = acme.key(tenant=acme.services.tenants.show(OPERATOR, "Acme").id)
+    acme.done("POST", "/v1/lists", {**shared, "tenant": "Acme", "items": ["other.example"]}, key=key)
+    told = explained(acme, recipients=["a@evil.example"])
+    assert (told["rule"], told["reply"][:9]) == ("plan guarded: blocked", "550 5.7.1")
+    assert "reject; list blocked-domains (shared, 1 of kind domain)" in str(told["steps"])
+    other = explained(acme, recipients=["a@other.example"])
+    assert other["reply"].startswith("250 ")
+    tagged = next(step for step in other["steps"] if step["rule"] == "policy default: blocked")
+    assert tagged["detail"] == "tag; list blocked-domains (own, 1 of kind domain)"

@@ -262,3 +262,44 @@ action = "reject"
         ),
     )
     assert judge(message(), who=own).action == "reject"
+
+
+def _both(*own: str) -> ListsInReach:
+    """A list "blocked" of the tenant, and a shared one with a domain in it."""
+    return ListsInReach(
+        {"blocked": ListRecord("l", "blocked", "tenant-acme", "domain", frozenset(own))},
+        {"blocked": ListRecord("m", "blocked", "shared", "domain", frozenset({"there.example"}))},
+    )
+
+
+def test_a_tenants_own_list_takes_no_rule_of_its_plan_away() -> None:
+    text = """
+[[rules]]
+name = "blocked"
+all = [{ field = "to.domain", op = "in_list", value = "blocked" }]
+action = "reject"
+"""
+    ceiling = replace(identity(), policy=policy(plan=text), lists=_both())
+    decision = judge(message(), who=ceiling)
+    assert (decision.action, decision.rule) == ("reject", "plan test: blocked")
+    assert decision.steps[-1].detail == "reject; list blocked (shared, 1 of kind domain)"
+    alone = replace(ceiling, lists=ListsInReach(_both().own, {}))
+    decision = judge(message(), who=alone)
+    assert decision.action == "accept"
+    assert decision.steps[-1].detail == "list blocked (is not there)"
+
+
+def test_a_policys_rule_asks_the_tenants_own_list_beside_a_plans_that_does_not() -> None:
+    text = """
+[[rules]]
+name = "tagged"
+all = [{ field = "to.domain", op = "in_list", value = "blocked" }]
+action = "tag"
+tag = "listed"
+"""
+    who = replace(identity(), policy=policy(text, plan=text), lists=_both("other.example"))
+    told = [(step.rule, step.detail) for step in judge(message(), who=who).steps[-2:]]
+    assert told == [
+        ("plan test: tagged", "tag; list blocked (shared, 1 of kind domain)"),
+        ("policy test: tagged", "list blocked (own, 1 of kind domain)"),
+    ]
