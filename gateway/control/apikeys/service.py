@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from gateway.control.apikeys.format import ApiKey, make_api_key, parse_api_key
 from gateway.control.apikeys.model import ApiKeyRow
 from gateway.control.apikeys.reach import granted_rights, inherit_limits, wider
+from gateway.control.ceilings import API_KEYS, leave_room
 from gateway.control.clientids import set_client_id
 from gateway.control.credentials.format import is_key_id
 from gateway.control.credentials.terms import clean_expiry, clean_networks
@@ -119,6 +120,8 @@ class ApiKeyService:
             )
             self._limit(change.session, actor, row, tenant, workspace, environment)
             inherit_limits(change.session, actor, row)
+            living = ApiKeyRow.tenant_id == row.tenant_id, ApiKeyRow.revoked_at.is_(None)
+            leave_room(change.session, actor, API_KEYS, ApiKeyRow.id, *living)
             set_client_id(change.session, row, client_id)
             change.add(row)
             view = api_key_view(row)

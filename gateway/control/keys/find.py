@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from gateway.control.ceilings import DOMAIN_KEYS, leave_room
 from gateway.control.domains.find import find_domain
 from gateway.control.domains.model import DomainRow
 from gateway.control.errors import NotFound
@@ -43,6 +44,13 @@ def find_owner(session: Session, actor: Actor, reference: str) -> DomainRow | Sh
         if shard is None:
             raise
         return shard
+
+
+def room_for_key(session: Session, actor: Actor, owner: DomainRow | ShardRow) -> None:
+    """Refuse a tenant's caller a key too many for a domain or a shard. Raises Conflict."""
+    its = KeyRow.domain_id == owner.id if isinstance(owner, DomainRow) else KeyRow.shard_id == owner.id
+    living = KeyRow.withdrawn_at.is_(None), KeyRow.state != "destroyed"
+    leave_room(session, actor, DOMAIN_KEYS, KeyRow.id, its, *living)
 
 
 def owner_of(session: Session, key: KeyRow) -> DomainRow | ShardRow:

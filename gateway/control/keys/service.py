@@ -20,6 +20,7 @@ from gateway.control.keys.find import (
     find_owner,
     keys_of,
     owner_of,
+    room_for_key,
     siblings,
     signing_keys,
     waiting_after,
@@ -72,7 +73,7 @@ class KeyService:
         """Make a key for a domain (its name or id). Raises NotFound, Invalid."""
         with self._writes.view() as session:
             # Before the work: who names nothing costs nothing.
-            find_domain(session, actor, domain)
+            room_for_key(session, actor, find_domain(session, actor, domain))
         return self._add_made(actor, domain, self.make(algorithm, bits), "dkim-key.create", None)
 
     def import_pem(self, actor: Actor, domain: str, pem: bytes, *, selector: str | None = None) -> KeyView:
@@ -299,6 +300,7 @@ class KeyService:
         waiting = waiting_after(change.session, key)
         if waiting is not None:
             return key_view(waiting)
+        room_for_key(change.session, change.actor, owner)
         if self._is_pooled(owner):
             return self._hand_over(change, owner, "dkim-key.rotate")
         material = make(check_kind(key.algorithm, key.bits), key.bits)
@@ -316,6 +318,7 @@ class KeyService:
             selector = clean_selector(selector)
         with self._writes.change(actor) as change:
             row = find_domain(change.session, actor, domain)
+            room_for_key(change.session, actor, row)
             if self._is_pooled(row):
                 raise Conflict(
                     "fixed-keys",

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from gateway.control.ceilings import LIST_ITEMS, LISTS, leave_room
 from gateway.control.clientids import set_client_id
 from gateway.control.errors import Conflict, Forbidden, Invalid
 from gateway.control.lists.items import MOST_IN_ALL, parse_items
@@ -63,6 +64,7 @@ class ListService:
                 updated_at=change.now,
             )
             _refuse_taken(change.session, row.owner, clean)
+            leave_room(change.session, actor, LISTS, ListRow.id, ListRow.owner == row.owner)
             set_client_id(change.session, row, client_id)
             change.add(row)
             _add(change, row, values)
@@ -216,6 +218,8 @@ def _present(session: Session, row: ListRow, values: list[str]) -> list[str]:
 
 
 def _add(change: ControlChange, row: ListRow, values: list[str]) -> None:
+    owners = ListItemRow.list_id.in_(sa.select(ListRow.id).where(ListRow.owner == row.owner))
+    leave_room(change.session, change.actor, LIST_ITEMS, ListItemRow.list_id, owners, coming=len(values))
     count = sa.select(sa.func.count()).where(ListItemRow.list_id == row.id)
     there = change.session.scalar(count) or 0
     if there + len(values) > MOST_IN_ALL:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from gateway.control.ceilings import SHARDS, leave_room
 from gateway.control.clientids import set_client_id
 from gateway.control.domains.names import parse_name
 from gateway.control.errors import Conflict, Forbidden, Invalid
@@ -74,6 +75,8 @@ class ShardService:
         material = self._keys.make() if sign else None
         with self._writes.change(actor) as change:
             owner = changeable_tenant(change.session, actor, tenant)
+            living = ShardRow.tenant_id == owner.id, ShardRow.state != "retired"
+            leave_room(change.session, actor, SHARDS, ShardRow.id, *living)
             row = self.add(
                 change, owner, ascii_name, environment=known, route=route, weight=weight, pool=pool
             )

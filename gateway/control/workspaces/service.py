@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from gateway.control.accounts.moves import AccountMove, carry_out, described, misplaced
+from gateway.control.ceilings import WORKSPACES, leave_room
 from gateway.control.clientids import set_client_id
 from gateway.control.errors import Conflict, Forbidden, Invalid
 from gateway.control.lookup import (
@@ -67,6 +68,8 @@ class WorkspaceService:
             owner = changeable_tenant(change.session, actor, tenant) if tenant is not None else None
             if owner is None:
                 _operator_only(actor)
+            else:
+                leave_room(change.session, actor, WORKSPACES, WorkspaceRow.id, WorkspaceRow.owner == owner.id)
             row = self.add(change, clean, owner, environment=known, policy=policy, location=location)
             row.metadata_ = pairs
             set_client_id(change.session, row, client_id)
