@@ -22,7 +22,7 @@ from gateway.system.tls import TlsError, certificate_warnings, server_context
 from gateway.system.toml_lines import Path as KeyPath
 from gateway.system.toml_lines import Problem
 
-_NOT_SERVED_YET = ("inbound", "imap", "imaps", "api")
+_NOT_SERVED_YET = ("inbound", "imap", "imaps")
 # The first release of each line without the WAL-reset bug (https://sqlite.org/wal.html#walresetbug).
 _SQLITE_REPAIRED = ((3, 44, 6), (3, 50, 7), (3, 51, 3))
 

@@ -13,19 +13,22 @@ def merged(running: Config, changed: Config) -> tuple[Config, tuple[str, ...]]:
     """The configuration to run with after a reload, and the keys whose change waits for a restart."""
     waiting: list[str] = []
     kept: dict[str, Any] = {}
-    for name in (key.field for key in TOP if key.needs_restart):
+    for name in ("locations", *(key.field for key in TOP if key.needs_restart)):
         if getattr(running, name) != getattr(changed, name):
             waiting.append(name)
             kept[name] = getattr(running, name)
-    for name in ("locations", "master_key_file", "trial_zone"):
-        if getattr(running, name) != getattr(changed, name):
-            waiting.append(name)
-            kept[name] = getattr(running, name)
-    for section in ("listen", "control", "relay", "dns", "domains", "api", "auth", "limits"):
-        old, new = getattr(running, section), getattr(changed, section)
-        fields = [key.field for key in SECTIONS[section] if key.needs_restart]
-        differing = [field for field in fields if getattr(old, field) != getattr(new, field)]
-        if differing:
-            waiting += [f"{section}.{field}" for field in differing]
-            kept[section] = replace(new, **{field: getattr(old, field) for field in differing})
+    for section, keys in SECTIONS.items():
+        # A section without an object of its own: `[trial] zone` is the configuration's `trial_zone`.
+        is_flat = not hasattr(running, section)
+        old, new = (running, changed) if is_flat else (getattr(running, section), getattr(changed, section))
+        old_values: dict[str, Any] = {}
+        for key in keys:
+            place = f"{section}_{key.field}" if is_flat else key.field
+            if key.needs_restart and getattr(old, place) != getattr(new, place):
+                waiting.append(f"{section}.{key.name}")
+                old_values[place] = getattr(old, place)
+        if is_flat:
+            kept |= old_values
+        elif old_values:
+            kept[section] = replace(new, **old_values)
     return replace(changed, **kept), tuple(waiting)

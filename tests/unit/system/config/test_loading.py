@@ -206,6 +206,22 @@ def test_reload_keeps_what_needs_a_restart(tmp_path: Path) -> None:
     assert merged(running, running) == (running, ())
 
 
+def test_a_reload_names_every_key_that_waits_whatever_its_section(tmp_path: Path) -> None:
+    running = loaded(tmp_path)
+    changed = loaded(
+        tmp_path,
+        GOOD,
+        GATEPOST_WEBHOOKS__ALLOW_PRIVATE="true",
+        GATEPOST_NOTICES__ENABLED="false",
+        GATEPOST_DKIM__ROTATE_AFTER="30d",
+        GATEPOST_TRIAL__ZONE="elsewhere.test",
+        GATEPOST_TRIAL__DAYS="7",
+    )
+    config, waiting = merged(running, changed)
+    assert waiting == ("trial.zone", "trial.days", "dkim.rotate_after", "webhooks.allow_private", "notices.enabled")
+    assert config == running
+
+
 def test_mail_goes_to_public_addresses_unless_told_otherwise(tmp_path: Path) -> None:
     assert not loaded(tmp_path).relay.allow_private
     assert loaded(tmp_path, GOOD, GATEPOST_RELAY__ALLOW_PRIVATE="true").relay.allow_private
