@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from gateway.system.moments import calendar_time
+from gateway.system.rendering import plain
 
 PREFIX = "gatepost."
 
@@ -103,7 +104,7 @@ class Event:
 
 
 def as_cloudevent(event: Event, source_uri: str) -> dict[str, Any]:
-    """The event as a CloudEvents 1.0 document in JSON; `source_uri` names the installation."""
+    """The event as a CloudEvents 1.0 document in JSON, times as RFC 3339; `source_uri`: the installation."""
     owners = {
         "tenantid": event.tenant_id,
         "workspaceid": event.workspace_id,
@@ -119,7 +120,7 @@ def as_cloudevent(event: Event, source_uri: str) -> dict[str, Any]:
         "time": spelled_time(event.time),
         "datacontenttype": "application/json",
         **{name: value for name, value in owners.items() if value is not None},
-        "data": dict(event.data),
+        "data": plain(event.data),
     }
 
 

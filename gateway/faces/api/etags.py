@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Any
 
-from gateway.faces.rendering import plain
+from gateway.system.rendering import plain
 
 
 def etag(view: Any) -> str:

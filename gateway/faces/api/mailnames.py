@@ -10,8 +10,8 @@ from pydantic import BaseModel
 
 from gateway.control.paging import PageQuery
 from gateway.faces.api.models import model_of, with_fields
-from gateway.faces.rendering import plain
 from gateway.outgoing.queue.views import MessageSummary, MessageView, QueueRow, TraceEvent
+from gateway.system.rendering import plain
 
 if TYPE_CHECKING:
     from gateway.faces.api.caller import Call

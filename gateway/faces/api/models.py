@@ -24,7 +24,7 @@ from pydantic_core import PydanticCustomError
 
 from gateway.control.lookup import MetadataPatch, clean_moment
 from gateway.faces.api.mistakes import NULLS
-from gateway.faces.rendering import is_time
+from gateway.system.rendering import is_time
 
 Text = Annotated[str, StringConstraints(max_length=1_000)]
 """A word or a line of a request. Services say what is wrong with it; the length guards them."""

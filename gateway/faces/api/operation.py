@@ -23,7 +23,7 @@ from gateway.faces.api.admission import GuardedRoute
 from gateway.faces.api.etags import etag
 from gateway.faces.api.facts import Bounds, Current, Facts
 from gateway.faces.api.models import model_of, page_of
-from gateway.faces.rendering import plain
+from gateway.system.rendering import plain
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 Handler = TypeVar("Handler", bound=Callable[..., Any])

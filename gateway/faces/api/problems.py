@@ -14,8 +14,8 @@ from starlette.exceptions import HTTPException
 from gateway.control.conditions import AlreadyDone
 from gateway.control.errors import ServiceError
 from gateway.faces.api.mistakes import told
-from gateway.faces.rendering import plain
 from gateway.system.database import DatabaseAway
+from gateway.system.rendering import plain
 from gateway.system.secrets import SecretError
 
 MEDIA_TYPE = "application/problem+json"

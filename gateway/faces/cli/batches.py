@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.control.provisioning.files import FileMistakes, Row, read_rows
+from gateway.faces.cli.files import writing
 from gateway.faces.cli.output import EXIT_USAGE, CommandFailed
 
 
@@ -44,8 +45,12 @@ class Results:
     """
 
     def __init__(self, path: Path | None, rows: Sequence[Row]) -> None:
-        """`path` None: nothing is kept. Raises CommandFailed for a file of another input."""
+        """`path` None: nothing is kept. Raises CommandFailed for a file of another input, or none to write."""
         self._path = path
+        if path is not None:
+            # Before anything is done: what is done must have a place to be kept in.
+            with writing(path):
+                os.close(self._open(path))
         self._mark = hashlib.sha256(
             json.dumps([row.body for row in rows], sort_keys=True).encode()
         ).hexdigest()
@@ -56,14 +61,17 @@ class Results:
         self.known.update({one["row"]: one for one in results})
         if self._path is None:
             return
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        with os.fdopen(descriptor, "a", encoding="utf-8") as file:
+        with writing(self._path), os.fdopen(self._open(self._path), "a", encoding="utf-8") as file:
             if file.tell() == 0:
                 file.write(json.dumps({"input": self._mark}))
             # Before each line: what a run that broke off had begun stays apart.
             file.writelines("\n" + json.dumps(one) for one in results)
             file.flush()
             os.fsync(file.fileno())
+
+    @staticmethod
+    def _open(path: Path) -> int:
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
     def missing(self, count: int) -> list[int]:
         """The rows, of so many, that are not in order yet."""

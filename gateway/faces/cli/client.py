@@ -178,7 +178,7 @@ class UrlTransport:
             raise CommandFailed(
                 "bad-url", f"{url!r} is no URL of an API.", "Write https://host[:port].", EXIT_USAGE
             )
-        self._url = parts
+        self._url = parts._replace(path=parts.path.rstrip("/"))
         self._key = key
         self._ca_file = ca_file
 

@@ -55,16 +55,34 @@ def write_lines(path: Path, lines: Iterable[str]) -> int:
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[TextIO]:
-    """A 0600 file that takes the place of `path` once it is written and safe on the disk."""
-    partial = path.with_name(path.name + ".partial")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+def writing(path: Path) -> Iterator[None]:
+    """What is done to write `path`: where the system refuses it, CommandFailed says so."""
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        yield
+    except OSError as error:
+        raise CommandFailed(
+            "cannot-write",
+            f"{path} cannot be written: {error.strerror or error}.",
+            "Choose another place, or make room there.",
+        ) from error
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[TextIO]:
+    """A 0600 file that takes the place of `path` once it is written and safe on the disk.
+
+    Raises CommandFailed.
+    """
+    partial = path.with_name(path.name + ".partial")
+    with writing(path):
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        with writing(path), os.fdopen(descriptor, "w", encoding="utf-8") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        partial.replace(path)
+        with writing(path):
+            partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
 

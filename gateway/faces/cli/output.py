@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from gateway.faces.rendering import is_time, iso, plain
+from gateway.system.rendering import is_time, iso, plain
 
 Row = Mapping[str, Any]
 

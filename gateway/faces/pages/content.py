@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gateway.control.domains.names import is_below
 from gateway.control.domains.view import DomainCheck, RecordView
-from gateway.faces.rendering import iso
+from gateway.system.rendering import iso
 
 _STATES = {
     "pending": ("waiting", "Waiting for DNS records"),

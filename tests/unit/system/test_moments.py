@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.control.events.types import spelled_time
-from gateway.faces.rendering import iso, plain
 from gateway.system.moments import FIRST_MOMENT, LAST_MOMENT
+from gateway.system.rendering import iso, plain
 
 
 @given(st.floats())

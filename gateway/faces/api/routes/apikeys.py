@@ -17,7 +17,7 @@ from gateway.faces.api.caller import Call, Caller
 from gateway.faces.api.listing import paging
 from gateway.faces.api.models import ClientId, Metadata, Name, Request, Text, model_of, seconds, with_fields
 from gateway.faces.api.operation import Tagged, operation
-from gateway.faces.rendering import plain
+from gateway.system.rendering import plain
 
 api = APIRouter(tags=["api-keys"])
 

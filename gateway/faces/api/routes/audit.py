@@ -23,7 +23,7 @@ from gateway.faces.api.caller import Caller
 from gateway.faces.api.listing import CursorQuery
 from gateway.faces.api.models import Why, seconds
 from gateway.faces.api.operation import operation
-from gateway.faces.rendering import plain
+from gateway.system.rendering import plain
 
 api = APIRouter(tags=["audit"])
 

@@ -17,9 +17,9 @@ from gateway.faces.api.mailnames import MESSAGE, detailed, with_ids
 from gateway.faces.api.models import Name, Text, seconds
 from gateway.faces.api.operation import operation
 from gateway.faces.api.outgoing import RAW_TYPE, SEND_BOUNDS, MessageSend, SendBody, raw_message
-from gateway.faces.rendering import plain
 from gateway.outgoing.composing import SendOptions, SentMessage
 from gateway.outgoing.queue.views import MessageSummary
+from gateway.system.rendering import plain
 
 api = APIRouter(tags=["messages"])
 

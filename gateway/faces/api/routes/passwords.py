@@ -29,7 +29,7 @@ from gateway.faces.api.models import (
     with_fields,
 )
 from gateway.faces.api.operation import Tagged, operation
-from gateway.faces.rendering import plain
+from gateway.system.rendering import plain
 
 api = APIRouter(tags=["app-passwords"])
 

@@ -29,7 +29,7 @@ from gateway.faces.api.models import (
     Why,
 )
 from gateway.faces.api.operation import operation
-from gateway.faces.rendering import plain
+from gateway.system.rendering import plain
 
 api = APIRouter(tags=["tenants"])
 
@@ -88,7 +88,10 @@ def create_tenant(call: Caller, body: TenantCreate) -> TenantView:
 @operation(api, "GET", "/tenants", cli="tenant list", shows=TenantView, many=True)
 def list_tenants(
     call: Caller,
-    page: Annotated[PageQuery, Depends(paging("status", "plan", "client_id", sorts=("created_at", "name")))],
+    page: Annotated[
+        PageQuery,
+        Depends(paging("name", "status", "plan", "client_id", sorts=("created_at", "name", "updated_at"))),
+    ],
 ) -> Page[TenantView]:
     """Tenants, the platform among them."""
     return call.services.tenants.page(call.actor, page)

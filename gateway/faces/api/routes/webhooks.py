@@ -28,8 +28,8 @@ from gateway.faces.api.models import (
     with_fields,
 )
 from gateway.faces.api.operation import operation
-from gateway.faces.rendering import plain
 from gateway.outgoing.webhooks.service import DeliveryView
+from gateway.system.rendering import plain
 
 api = APIRouter(tags=["webhooks"])
 

@@ -11,7 +11,7 @@ import click
 from gateway.faces.cli.command import command, confirm, yes_option
 from gateway.faces.cli.commands.policies import path_argument
 from gateway.faces.cli.desk import Desk
-from gateway.faces.cli.files import documents_in, read_documents
+from gateway.faces.cli.files import documents_in, read_documents, writing
 from gateway.faces.cli.output import CommandFailed, Printer
 
 CHANGE_COLUMNS = ("action", "kind", "name", "tenant", "field", "before", "after")
@@ -62,12 +62,13 @@ def export(desk: Desk, printer: Printer, folder: Path | None, replace: bool) -> 
             + "\n".join(map(str, others)),
             "Export into another folder, or remove them with --replace. Nothing was written.",
         )
-    for file in files:
-        target = folder / file["path"]
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(file["text"], "utf-8")
-    for other in others:
-        other.unlink()
+    with writing(folder):
+        for file in files:
+            target = folder / file["path"]
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(file["text"], "utf-8")
+        for other in others:
+            other.unlink()
     printer.many([{"name": file["path"], **file} for file in files], ("path",), "nothing is there")
 
 

@@ -10,7 +10,7 @@ from gateway import __version__
 from gateway.faces.cli.command import command
 from gateway.faces.cli.desk import Desk
 from gateway.faces.cli.output import Printer
-from gateway.faces.rendering import plain
+from gateway.system.rendering import plain
 
 
 def add_to(root: click.Group) -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.faces.cli.files import read_documents, write_lines
+from gateway.faces.cli.batches import Results
+from gateway.faces.cli.client import UrlTransport
+from gateway.faces.cli.files import read_documents, write_lines, write_private
 from gateway.faces.cli.output import CommandFailed
 
 
@@ -76,3 +78,23 @@ def test_lines_replace_a_file_only_when_all_have_come(tmp_path: Path) -> None:
     assert write_lines(out, ["one", "two"]) == 2
     assert (out.read_text(), out.stat().st_mode & 0o777) == ("one\ntwo\n", 0o600)
     assert write_lines(out, []) == 0
+
+
+def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "nowhere/out", tmp_path / "file/out"):
+        for write in (
+            lambda: write_private(path, "x"),
+            lambda: write_lines(path, ["x"]),
+            lambda: Results(path, []),
+        ):
+            with pytest.raises(CommandFailed, match="cannot be written"):
+                write()
+    assert list(tmp_path.iterdir()) == [tmp_path / "file"]
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:80", "http://127.0.0.1:80/", "https://api.example/gatepost/"]
+)
+def test_a_slash_at_the_end_of_the_apis_url_does_not_count(url: str) -> None:
+    assert not UrlTransport(url, "key")._url.path.endswith("/")

@@ -218,7 +218,13 @@ def test_a_reload_names_every_key_that_waits_whatever_its_section(tmp_path: Path
         GATEPOST_TRIAL__DAYS="7",
     )
     config, waiting = merged(running, changed)
-    assert waiting == ("trial.zone", "trial.days", "dkim.rotate_after", "webhooks.allow_private", "notices.enabled")
+    assert waiting == (
+        "trial.zone",
+        "trial.days",
+        "dkim.rotate_after",
+        "webhooks.allow_private",
+        "notices.enabled",
+    )
     assert config == running
 
 

@@ -1,4 +1,4 @@
-"""How both faces show values as JSON: views as objects, times in RFC 3339, sets sorted."""
+"""How values are shown as JSON, whoever asks: views as objects, times in RFC 3339, sets sorted."""
 
 from __future__ import annotations
 
