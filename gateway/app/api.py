@@ -103,16 +103,18 @@ class ApiService:
     def start(self, sockets: Mapping[str, Sequence[socket.socket]]) -> None:
         """Begin to serve; `sockets` as the supervisor opened them. Raises OSError, TlsError."""
         # A single command has the application too, and no use for the server.
+        from gateway.faces.api.doors import Doors
         from gateway.faces.api.server import ApiServer, open_local
 
+        doors = Doors()
         local = [open_local(self._config.api_socket)]
         listeners = list(sockets.get("api", ()))
         outside = [one for one in listeners if not _is_loopback(one)]
         local += [one for one in listeners if one not in outside]
-        self._servers.append(ApiServer(self._app, local))
+        self._servers.append(ApiServer(self._app, local, doors))
         if outside and self._config.tls is not None:
             self._tls = ServerTls(self._config.tls)
-            self._servers.append(ApiServer(self._app, outside, self._tls.context))
+            self._servers.append(ApiServer(self._app, outside, doors, self._tls.context))
         for server in self._servers:
             server.start()
 

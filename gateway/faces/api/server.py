@@ -8,16 +8,15 @@ import grp
 import os
 import socket
 import ssl
-import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from gateway.faces.api.admission import UID_PREFIX
+from gateway.faces.api.doors import Accepting, Doors, Place
+from gateway.faces.api.protocol import Patience, Protocol
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -25,41 +24,47 @@ if TYPE_CHECKING:
 SOCKET_MODE = 0o660
 SOCKET_GROUP = "gatepost"
 _BACKLOG = 256
-_PEER = struct.Struct("3i")
 _KEEP_ALIVE_SECONDS = 75
 _DRAIN_SECONDS = 10
 
 
-class _Protocol(HttpToolsProtocol):
-    """Names a peer on a Unix socket by its user, as the kernel knows it."""
-
-    def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        connection = transport.get_extra_info("socket")
-        if connection is not None and connection.family == socket.AF_UNIX:
-            octets = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
-            _, uid, _ = _PEER.unpack(octets)
-            self.client = (f"{UID_PREFIX}{uid}", 0)
-
-
 class _Server(uvicorn.Server):
-    """Leaves the signals to the process it lives in."""
+    """Leaves the signals to the process it lives in, and the accepting to us."""
+
+    accepting: Sequence[Accepting] = ()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for one in self.accepting:
+            one.open()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for one in self.accepting:
+            one.close()
+        await super().shutdown(sockets)
 
 
 class ApiServer:
     """Serves one application on listening sockets until `stop`."""
 
     def __init__(
-        self, app: FastAPI, sockets: Sequence[socket.socket], tls: ssl.SSLContext | None = None
+        self,
+        app: FastAPI,
+        sockets: Sequence[socket.socket],
+        doors: Doors,
+        tls: ssl.SSLContext | None = None,
+        patience: Patience | None = None,
     ) -> None:
-        """`tls`: what all of `sockets` speak; its certificate may be loaded anew while it serves."""
-        config = uvicorn.Config(
+        """`tls`: what all of `sockets` speak; its certificate may be loaded anew while it serves.
+
+        `doors` counts the connections of all servers of the process.
+        """
+        self._config = uvicorn.Config(
             app,
-            http=_Protocol,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -69,21 +74,46 @@ class ApiServer:
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=_DRAIN_SECONDS,
         )
-        config.load()
-        config.ssl = tls
-        self._server = _Server(config)
-        self._sockets = list(sockets)
+        self._config.load()
+        self._tls = tls
+        self._patience = patience or Patience()
+        self._server = _Server(self._config)
+        self._server.accepting = [
+            Accepting(one, doors, self._serve, speaks_first=tls is None) for one in sockets
+        ]
         self._serving: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begin to serve, on the running event loop."""
-        self._serving = asyncio.get_running_loop().create_task(self._server.serve(self._sockets))
+        self._serving = asyncio.get_running_loop().create_task(self._server.serve([]))
 
     async def stop(self) -> None:
         """Answer what has begun, then end."""
         self._server.should_exit = True
         if self._serving is not None:
             await self._serving
+
+    async def _serve(self, connection: socket.socket, place: Place) -> None:
+        """Let the event loop have a connection; returns once it is set up, or came to nothing."""
+
+        def protocol() -> Protocol:
+            return Protocol(self._config, self._server.server_state, self._patience, place.leave)
+
+        is_up = False
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                protocol,
+                connection,
+                ssl=self._tls,
+                ssl_handshake_timeout=self._patience.handshake if self._tls is not None else None,
+            )
+            is_up = True
+        except OSError:
+            # The peer went away, speaks no TLS, or does not trust us: its business, and no news here.
+            return
+        finally:
+            if not is_up:
+                place.leave()
 
 
 def open_local(path: Path) -> socket.socket:
