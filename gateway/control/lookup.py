@@ -53,10 +53,18 @@ def find(
     if len(rows) > 1:
         raise Conflict(
             "ambiguous",
-            f"{reference} names several {kind}s.",
+            f"{reference} names several {kind}s, among them {', '.join(map(_told, rows))}.",
             f"Use the id instead; `gatepost {kind} list` shows it.",
         )
     return rows[0]
+
+
+def _told(row: Any) -> str:
+    """One of several of a name: its id, and whose it is where that tells them apart."""
+    owner = getattr(row, "owner", None)
+    if owner is None:
+        return str(row.id)
+    return f"{row.id} ({'shared' if owner == 'shared' else f'of tenant {owner}'})"
 
 
 def not_found(kind: str, reference: str) -> NotFound:

@@ -1,4 +1,4 @@
-"""Finding a workspace by name or id, a tenant's own before a shared one."""
+"""Finding a workspace by name or id; for a tenant's caller its own comes before a shared one."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ from gateway.control.workspaces.model import SHARED, WorkspaceRow
 def find_workspace(
     session: Session, actor: Actor, reference: str, *, tenant_id: str | None = None
 ) -> WorkspaceRow:
-    """A workspace by name or id; with `tenant_id` that tenant's own by this name comes before a shared one.
+    """A workspace by name or id; with `tenant_id` one that this tenant may use, its own or a shared one.
 
-    Raises NotFound, Conflict.
+    Where it has both by one name, a tenant's caller means its own. The operator is asked which: a tenant that
+    takes a shared one's name must not get what is meant for that one. Raises NotFound, Conflict.
     """
     seen = visible(actor, WorkspaceRow)
     if tenant_id is not None:
         seen = sa.and_(seen, WorkspaceRow.owner.in_([tenant_id, SHARED]))
-        mine = session.scalars(
-            sa.select(WorkspaceRow).where(
-                WorkspaceRow.owner == tenant_id, WorkspaceRow.name_key == name_key(reference), seen
-            )
-        ).one_or_none()
+    if tenant_id is not None and actor.tenant_id is not None:
+        own = WorkspaceRow.owner == tenant_id, WorkspaceRow.name_key == name_key(reference)
+        mine = session.scalars(sa.select(WorkspaceRow).where(*own, seen)).one_or_none()
         if mine is not None:
             return mine
     return find(

@@ -184,3 +184,41 @@ def test_a_preview_inside_a_running_change_is_undone(services: ControlServices) 
         assert inner.workspaces.show(OPERATOR, "own").patterns == ()
     assert services.tenants.show(OPERATOR, "acme").metadata == {"seen": "yes"}
     assert services.workspaces.show(OPERATOR, "own").patterns == ()
+
+
+def test_the_operator_is_asked_which_workspace_of_two_owners_is_meant(services: ControlServices) -> None:
+    """A tenant that takes the name of a shared one gets nothing that is meant for the shared one."""
+    acme = services.tenants.show(OPERATOR, "acme")
+    shared = services.workspaces.create(OPERATOR, "quarantine", policy="free")
+    own = services.workspaces.create(limited(acme.id), "Quarantine", tenant="acme", policy="free")
+    for name_it in (
+        lambda: services.accounts.update(OPERATOR, "ann@acme.test", workspace="quarantine"),
+        lambda: services.accounts.move(OPERATOR, ["ann@acme.test"], workspace="quarantine"),
+        lambda: services.accounts.create(
+            OPERATOR, "new@acme.test", tenant="acme", workspace="quarantine", smtp=True
+        ),
+        lambda: services.tenants.move(OPERATOR, "acme", "quarantine"),
+        lambda: services.api_keys.create(OPERATOR, "k", tenant="acme", workspace="quarantine"),
+        lambda: services.webhooks.create(
+            OPERATOR, url="https://acme.test/", tenant="acme", workspace="quarantine"
+        ),
+        lambda: services.workspaces.show(OPERATOR, "quarantine"),
+    ):
+        with pytest.raises(Conflict) as refused:
+            name_it()
+        assert refused.value.code == "ambiguous"
+        assert f"{shared.id} (shared)" in refused.value.detail
+        assert f"{own.id} (of tenant {acme.id})" in refused.value.detail
+    assert _where(services)["ann"] == ("default", "auto")
+    moved = services.accounts.update(OPERATOR, "ann@acme.test", workspace=shared.id)
+    assert moved.workspace_id == shared.id
+    # Another tenant has no such workspace of its own: there the name is clear.
+    assert services.tenants.move(OPERATOR, "globex", "quarantine").moves[0].to_workspace_id == shared.id
+
+
+def test_a_tenants_own_workspace_is_what_its_caller_means(services: ControlServices) -> None:
+    acme = services.tenants.show(OPERATOR, "acme")
+    services.workspaces.create(OPERATOR, "quarantine", policy="free")
+    own = services.workspaces.create(limited(acme.id), "quarantine", tenant="acme", policy="free")
+    moved = services.accounts.update(limited(acme.id), "ann@acme.test", workspace="quarantine")
+    assert moved.workspace_id == own.id
