@@ -80,6 +80,17 @@ def test_a_password_is_printed_once(cli: Cli, acme: str) -> None:
     assert cli.refused("app-password", "create", acme, "--expires", "soon") == (2, "bad-time")
 
 
+def test_the_table_of_passwords_says_whose_each_is_and_which_are_revoked(cli: Cli, acme: str) -> None:
+    password = cli.json("app-password", "create", acme)["id"]
+    head, row = cli.run("app-password", "list").stdout.splitlines()
+    assert (head.split()[:2], row.split()[:2]) == (["id", "login"], [password, acme])
+    assert "revoked at" not in head
+    cli.json("app-password", "revoke", password)
+    head, row = cli.run("app-password", "list", "--revoked").stdout.splitlines()
+    assert head.rstrip().endswith("revoked at")
+    assert not row.rstrip().endswith("-")
+
+
 def test_an_export_is_lines_a_file_or_one_document(cli: Cli, acme: str, tmp_path: Path) -> None:
     documents = cli.json("tenant", "export", "Acme")
     assert acme in {one.get("address") for one in documents}

@@ -13,7 +13,10 @@ from gateway.faces.cli.labels import label_options, labelled
 from gateway.faces.cli.options import list_options, moment
 from gateway.faces.cli.output import Printer
 
-PASSWORD_COLUMNS = ("id", "label", "scopes", "created_at", "expires_at", "last_used_at", "last_used_address")
+PASSWORD_COLUMNS = (
+    *("id", "login", "label", "scopes", "created_at"),
+    *("expires_at", "last_used_at", "last_used_address"),
+)
 
 chosen_option = click.option("--chosen", help="Your own password, 18 to 40 characters; `-` asks for it.")
 
@@ -55,7 +58,8 @@ def app_password_create(
 def app_password_list(desk: Desk, printer: Printer, revoked: bool, **query: Any) -> None:
     """An account's app passwords, or those of many, without their secrets."""
     rows = desk.api.list("/v1/app-passwords", revoked=None if revoked else False, **query)
-    printer.many(rows, PASSWORD_COLUMNS, "no app passwords")
+    columns = (*PASSWORD_COLUMNS, "revoked_at") if revoked else PASSWORD_COLUMNS
+    printer.many(rows, columns, "no app passwords")
 
 
 @command(app_password, "show")
