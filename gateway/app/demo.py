@@ -9,9 +9,12 @@ from pathlib import Path
 from gateway.app.desk import SYSTEM, OpenedDesk
 from gateway.control.paging import PageQuery
 from gateway.control.records import RIGHTS
+from gateway.faces.cli.freeports import require_free
 from gateway.faces.cli.quickstart import (
     DEMO_LOCAL_PART,
     DEMO_TENANT,
+    PORTS,
+    SERVED,
     Parts,
     Provisioned,
     prepare,
@@ -26,7 +29,12 @@ _LABEL = "quickstart"
 
 
 def quickstart(folder: Path, port_base: int, setup_only: bool, say: Callable[[str], None]) -> int:
-    """Prepare `folder`; unless `setup_only`, serve it and send a first message. Gives the exit status."""
+    """Prepare `folder`; unless `setup_only`, serve it and send a first message. Gives the exit status.
+
+    Raises CommandFailed, as `prepare` and `run_demo` do, and if a port is taken: before anything is written.
+    """
+    if not setup_only:
+        require_free(folder, (port_base + PORTS[name] for name in SERVED))
     parts = Parts(
         make_certificates=lambda target: make_certificates(target, SystemClock().now()),
         make_master_key=lambda file: _ignore(MasterKey.create(file)),

@@ -3,10 +3,14 @@
 import email
 import email.policy
 import re
+import signal
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import dkim
+import psutil
 import pytest
 
 from tests.support.gateway import Gateway, plain_message, run_program
@@ -148,6 +152,31 @@ def test_quickstart_reuses_a_finished_folder_and_refuses_another_port_base(gatew
     other = run_program("quickstart", "--dir", str(gateway.folder), "--port-base", "2600", "--setup-only")
     assert other.returncode == 2
     assert "another port base" in other.stderr
+
+
+def test_a_second_quickstart_says_what_is_in_its_way(gateway: Gateway, tmp_path: Path) -> None:
+    ports = ("--port-base", str(gateway.port_base))
+    again = run_program("quickstart", "--dir", str(gateway.folder), *ports)
+    assert again.returncode == 1
+    assert f"The gateway of {gateway.folder} is running already." in again.stderr
+    other = run_program("quickstart", "--dir", str(tmp_path / "other"), *ports)
+    assert other.returncode == 1
+    assert str(gateway.port_base + 87) in other.stderr
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_quickstart_and_its_gateway(tmp_path: Path, number: signal.Signals) -> None:
+    made = Gateway(tmp_path / "var")
+    command = [sys.executable, "-m", "gateway", "quickstart", "--dir", str(made.folder)]
+    command += ["--port-base", str(made.port_base)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as quickstart:
+        assert quickstart.stdout is not None
+        assert any("Ctrl-C stops the gateway." in line for line in quickstart.stdout)
+        (serve,) = psutil.Process(quickstart.pid).children()
+        quickstart.send_signal(number)
+        assert quickstart.wait(60) == 0
+    assert not serve.is_running()
 
 
 @pytest.mark.parametrize("workers", [1, 3])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import smtplib
 import ssl
 import subprocess
@@ -40,6 +41,8 @@ PORTS = {
     "api": 80,
     "metrics": 200,
 }
+SERVED = ("submission", "submissions", "api", "metrics")
+"""Those of PORTS that the configuration listens on; metrics have a port a worker, the first of them here."""
 _START_SECONDS = 30.0
 _CAPTURE_SECONDS = 20.0
 
@@ -191,10 +194,11 @@ def _describe(folder: Path, port_base: int, made: Provisioned) -> dict[str, Any]
 
 
 def run_demo(state: dict[str, Any], say: Callable[[str], None]) -> int:
-    """Start the gateway, send one message through it, show it, and serve until Ctrl-C.
+    """Start the gateway, send one message through it, show it, and serve until Ctrl-C, SIGTERM or SIGHUP.
 
-    Gives the exit status of the gateway.
+    Gives 0. Raises CommandFailed if it does not start, or ends by itself.
     """
+    _end_like_ctrl_c()
     command = [sys.executable, "-m", "gateway", "serve", "--config", state["config"]]
     log_path = Path(state["config"]).parent / "gatepost.log"
     with log_path.open("ab") as log:
@@ -204,13 +208,31 @@ def run_demo(state: dict[str, Any], say: Callable[[str], None]) -> int:
         message_id = send_demo_message(state)
         captured = _await_capture(Path(state["captured"]), message_id)
         say(_story(state, message_id, captured, log_path))
-        return server.wait()
+        return _ended(server.wait(), log_path)
     except KeyboardInterrupt:
-        say("\nStopping.")
-        return _stop(server)
+        # A terminal that is gone hears nothing; the gateway must end all the same.
+        with contextlib.suppress(OSError):
+            say("\nStopping.")
+        return _ended(_stop(server), log_path)
     except BaseException:
         _stop(server)
         raise
+
+
+def _end_like_ctrl_c() -> None:
+    """Let SIGTERM and SIGHUP interrupt as SIGINT does: the gateway is not to outlive who started it."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # Under nohup SIGHUP is ignored, and stays so.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
+
+
+def _ended(status: int, log_path: Path) -> int:
+    if status != 0:
+        raise CommandFailed(
+            "ended", f"The gateway ended with status {status}; its log is {log_path}.", _last_lines(log_path)
+        )
+    return status
 
 
 def _stop(server: subprocess.Popen[bytes]) -> int:
