@@ -61,7 +61,7 @@ class PublishingService:
     def reconcile(self, actor: Actor, *, dry_run: bool = False) -> tuple[RecordChange, ...]:
         """Compare all of it with what DNS has, and mend what differs; with `dry_run` only say what that is.
 
-        Raises NotFound for any but the operator, Unavailable if the server cannot be asked.
+        What a person has to publish stays, with an `error` that says so. Raises NotFound for any but the operator, Unavailable if the server cannot be asked.
         """
         _operator_only(actor)
         wanted, kept = self._compared(None)
@@ -73,7 +73,8 @@ class PublishingService:
         changes = [*differences(wanted, known, self._writes.clock.now(), at_once=True), *strays]
         if dry_run or not self.channel.is_automatic:
             self._intend(changes, write=not dry_run)
-            return tuple(planned(change, seen.get(change.key)) for change in changes)
+            by_hand = not dry_run
+            return tuple(planned(change, seen.get(change.key), by_hand=by_hand) for change in changes)
         return tuple(done(outcome) for outcome in self._apply(changes))
 
     def pending(self, actor: Actor) -> tuple[RecordChange, ...]:

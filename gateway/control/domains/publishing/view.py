@@ -7,9 +7,9 @@ from gateway.control.domains.publishing.values import Change, Kept, Outcome, Rec
 BY_HAND = "nothing is configured that publishes it: put it into the zone by hand"
 
 
-def planned(change: Change, found: Values | None = None) -> RecordChange:
-    """A change that is to be made; `found`: what stands there."""
-    return _shown(change, found, None)
+def planned(change: Change, found: Values | None = None, *, by_hand: bool = False) -> RecordChange:
+    """A change that is to be made; `found`: what stands there; `by_hand`: it stays until a person makes it."""
+    return _shown(change, found, BY_HAND if by_hand else None)
 
 
 def done(outcome: Outcome) -> RecordChange:

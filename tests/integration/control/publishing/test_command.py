@@ -100,7 +100,10 @@ def test_a_person_publishes_and_what_dns_shows_is_pending_no_more(
     assert service.reconcile(OPERATOR) == ()
     assert service.pending(OPERATOR) == ()
     zones.put("_dmarc.mx.gatepost.test", "TXT")
+    [differing] = service.reconcile(OPERATOR, dry_run=True)
+    assert differing.error is None
     [lost] = service.reconcile(OPERATOR)
+    assert "by hand" in (lost.error or "")
     assert (lost.name, lost.action) == ("_dmarc.mx.gatepost.test", "put")
     assert [one.name for one in service.pending(OPERATOR)] == ["_dmarc.mx.gatepost.test"]
 
