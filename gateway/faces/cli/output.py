@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
 import click
@@ -124,42 +125,69 @@ def _array(rows: Iterable[Row]) -> None:
 
 
 def _table(rows: Sequence[Row], columns: Sequence[str]) -> None:
-    # Only who prints a table pays for loading what draws it.
-    from rich.console import Console
-    from rich.table import Table
+    """Columns as wide as their widest value, however wide the terminal is.
 
-    console = Console(highlight=False, soft_wrap=False)
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in columns:
-        table.add_column(column.replace("_", " "), overflow="fold")
-    for row in rows:
-        table.add_row(*(_escape(shown(column, row.get(column))) for column in columns))
-    if not console.is_terminal:
-        console = Console(highlight=False, width=max(200, console.width))
-    console.print(table)
+    Nothing is folded or cut: ids, addresses and DNS values are there to be copied.
+    """
+    heads = [column.replace("_", " ") for column in columns]
+    cells = [[shown(column, row.get(column)) for column in columns] for row in rows]
+    # A value of several lines has them below each other.
+    lines = [
+        line for row in cells for line in zip_longest(*(cell.split("\n") for cell in row), fillvalue="")
+    ]
+    widths = [max(map(_width, column)) for column in zip(heads, *lines, strict=True)]
+    click.echo(click.style(_aligned(heads, widths), bold=True))
+    for line in lines:
+        click.echo(_aligned(line, widths))
 
 
-def _escape(text: str) -> str:
-    return text.replace("[", r"\[")
+def _aligned(line: Iterable[str], widths: Iterable[int]) -> str:
+    cells = zip(line, widths, strict=True)
+    return "  ".join(cell + " " * (width - _width(cell)) for cell, width in cells).rstrip()
+
+
+def _width(text: str) -> int:
+    """Columns that a terminal needs for it."""
+    if text.isascii():
+        return len(text)
+    # Only who prints what is not ASCII pays for loading what measures it.
+    from rich.cells import cell_len
+
+    return cell_len(text)
 
 
 def shown(key: str, value: Any) -> str:
-    """A value as a person reads it: times in UTC, lists with commas, nothing as a dash."""
-    if value is None or value == "" or value == []:
+    """A value as a person reads it: times in UTC, lists with commas, nothing as a dash.
+
+    A flat object is its names and values, `delivered 1, ready 2`; a deeper one is JSON.
+    """
+    if value is None or value == "" or value == [] or value == {}:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int | float) and is_time(key):
         return iso(value)
     if isinstance(value, str):
-        return "".join(
-            character if character.isprintable() or character == "\n" else "\N{REPLACEMENT CHARACTER}"
-            for character in value
-        )
+        return _printable(value)
     if isinstance(value, list | tuple | set | frozenset):
-        return ", ".join(
-            shown("", item) for item in (sorted(value) if isinstance(value, set | frozenset) else value)
-        )
+        items = sorted(value) if isinstance(value, set | frozenset) else value
+        # Between objects a comma would look like one of theirs.
+        between = "; " if any(isinstance(item, Mapping) for item in items) else ", "
+        return between.join(shown("", item) for item in items)
     if isinstance(value, Mapping):
-        return json.dumps(plain(value))
+        return _object(value)
     return str(value)
+
+
+def _object(value: Row) -> str:
+    if any(isinstance(item, Mapping | list | tuple | set | frozenset) for item in value.values()):
+        return _printable(json.dumps(plain(value), ensure_ascii=False))
+    return ", ".join(f"{_printable(name)} {shown(name, item)}" for name, item in value.items())
+
+
+def _printable(text: str) -> str:
+    """The text without what a terminal would obey."""
+    return "".join(
+        character if character.isprintable() or character == "\n" else "\N{REPLACEMENT CHARACTER}"
+        for character in text
+    )
