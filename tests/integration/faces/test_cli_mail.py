@@ -40,6 +40,17 @@ def test_shards_and_sources_are_made_changed_and_retired(cli: Cli) -> None:
     assert cli.json("source", "retire", "out.gatepost.test", "--yes")["state"] == "retired"
 
 
+def test_tables_show_what_is_looked_up_in_them(cli: Cli) -> None:
+    cli.json("source", "create", "out.gatepost.test", "--ipv4", "192.0.2.1", "--plan", "free")
+    assert cli.run("source", "list").stdout.splitlines()[1].split()[-3:-1] == ["active", "free"]
+    tenant = cli.json("tenant", "show", "Acme")["id"]
+    cli.json("api-key", "create", "crm", "--tenant", "Acme")
+    assert tenant in cli.run("api-key", "list", "--name", "crm").stdout
+    # A tenant's key sees no numbers: the id is what `audit show` takes from it.
+    entries = [row["id"] for row in cli.json("audit", "list")]
+    assert [line.split()[-1] for line in cli.run("audit", "list").stdout.splitlines()] == ["id", *entries]
+
+
 def test_a_key_is_rotated_and_told_apart(cli: Cli) -> None:
     (first,) = cli.json("dkim-key", "list", "--domain", "acme.test")
     assert cli.json("dkim-key", "update", first["id"], "--client-id", "k-1")["client_id"] == "k-1"

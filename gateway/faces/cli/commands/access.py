@@ -13,7 +13,10 @@ from gateway.faces.cli.desk import Desk
 from gateway.faces.cli.options import list_options
 from gateway.faces.cli.output import Printer
 
-KEY_COLUMNS = ("name", "key_id", "scope", "rights", "expires_at", "revoked_at", "last_used_at", "id")
+KEY_COLUMNS = (
+    *("name", "key_id", "scope", "tenant_id", "rights"),
+    *("expires_at", "revoked_at", "last_used_at", "id"),
+)
 
 
 def add_to(root: click.Group) -> None:

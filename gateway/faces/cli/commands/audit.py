@@ -22,6 +22,7 @@ AUDIT_COLUMNS = (
     "operation",
     "resource_kind",
     "resource_id",
+    "id",
 )
 
 

@@ -121,5 +121,5 @@ def refused_list(desk: Desk, printer: Printer, limit: int, **filters: Any) -> No
 
 
 def status(desk: Desk, printer: Printer) -> None:
-    """The installation at a glance: revision, tenants, accounts, and the queue by state."""
+    """The installation at a glance: version, how much there is of everything, the queue by state."""
     printer.one({"config": None if desk.is_far else str(desk.config_path), **desk.api.get("/v1/status")})

@@ -17,7 +17,7 @@ from gateway.faces.cli.options import NAMED, list_options
 from gateway.faces.cli.output import Printer
 
 SHARD_COLUMNS = ("name", "environment", "route", "state", "weight", "streams", "tenant_id", "id")
-SOURCE_COLUMNS = ("name", "ipv4", "ipv6", "helo", "pool", "id")
+SOURCE_COLUMNS = ("name", "ipv4", "ipv6", "helo", "pool", "state", "plans", "id")
 KEY_COLUMNS = ("name", "algorithm", "bits", "state", "created_at", "id")
 
 

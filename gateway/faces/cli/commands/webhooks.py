@@ -15,7 +15,10 @@ from gateway.faces.cli.options import list_options, moment
 from gateway.faces.cli.output import Printer
 
 WEBHOOK_COLUMNS = ("url", "events", "state", "environment", "tenant_id", "id")
-DELIVERY_COLUMNS = ("event_at", "event", "subject", "state", "attempts", "last_status", "last_error", "id")
+DELIVERY_COLUMNS = (
+    *("event_at", "event", "subject", "state", "attempts"),
+    *("next_attempt_at", "last_status", "last_error", "id"),
+)
 
 
 def add_to(root: click.Group) -> None:
