@@ -61,7 +61,8 @@ class PublishingService:
     def reconcile(self, actor: Actor, *, dry_run: bool = False) -> tuple[RecordChange, ...]:
         """Compare all of it with what DNS has, and mend what differs; with `dry_run` only say what that is.
 
-        What a person has to publish stays, with an `error` that says so. Raises NotFound for any but the operator, Unavailable if the server cannot be asked.
+        What a person has to publish stays, with an `error` that says so. Raises NotFound for any but the
+        operator, Unavailable if the server cannot be asked.
         """
         _operator_only(actor)
         wanted, kept = self._compared(None)

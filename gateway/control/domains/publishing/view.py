@@ -8,7 +8,7 @@ BY_HAND = "nothing is configured that publishes it: put it into the zone by hand
 
 
 def planned(change: Change, found: Values | None = None, *, by_hand: bool = False) -> RecordChange:
-    """A change that is to be made; `found`: what stands there; `by_hand`: it stays until a person makes it."""
+    """A change that is to be made; `found`: what stands there; `by_hand`: it waits for a person."""
     return _shown(change, found, BY_HAND if by_hand else None)
 
 
