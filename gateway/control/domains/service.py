@@ -334,8 +334,11 @@ class DomainService:
             )
         return name
 
-    def _custom_name(self, text: str) -> str:
-        name = parse_name(text)
+    def refuse_unclaimable(self, name: str) -> None:
+        """Raises Invalid for a name (A-labels) that no tenant may claim: a public suffix, the platform's own.
+
+        It says the same whether somebody has the name or nobody.
+        """
         if len(name) > _LONGEST_CUSTOM:
             raise Invalid(
                 "bad-domain-name",
@@ -354,6 +357,10 @@ class DomainService:
                 raise Invalid(
                     "platform-name", f"{name} belongs to the platform.", "Give a domain that the tenant owns."
                 )
+
+    def _custom_name(self, text: str) -> str:
+        name = parse_name(text)
+        self.refuse_unclaimable(name)
         return name
 
 

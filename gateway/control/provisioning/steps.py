@@ -109,6 +109,9 @@ class Steps:
             return None
         name = parse_name(request.domain)
         row = named_domain(self._session, tenant, name)
+        if row is None:
+            # Before anybody is asked who has it: trial names are made of the names of tenants.
+            self._services.domains.refuse_unclaimable(name)
         other = holder(self._session, name)
         if other is not None and other.tenant_id != tenant.id:
             raise Conflict(

@@ -108,6 +108,29 @@ def test_an_address_that_waits_for_its_domain_is_promoted_with_it(api: ApiWorld)
     assert api.done("GET", f"/v1/accounts/{made['grant_id']}")["address"] == "support@acme.example"
 
 
+def test_a_trial_name_tells_nobody_which_tenants_there_are(api: ApiWorld) -> None:
+    """Trial names are made of tenants' names: one that is taken is refused as one that nobody has."""
+    for name in ("Acme", "Bravo"):
+        api.done("POST", "/v1/provision", wanted(name))
+    key = api.key(tenant=api.services.tenants.show(OPERATOR, "Acme").id)
+    zone = api.services.settings.trial_zone
+    assert any(one.name == f"bravo.{zone}" for one in api.services.domains.list(OPERATOR))
+    body = {"account": {"local_part": "o1"}}
+    told = []
+    for slug in ("bravo", "nobody"):
+        for path, asked in (
+            ("/v1/provision", body | {"domain": f"{slug}.{zone}"}),
+            ("/v1/provision", body | {"domain": f"S1.Mail.{slug}.{zone}"}),
+            ("/v1/domains", {"name": f"{slug}.{zone}", "tenant": "Acme"}),
+        ):
+            reply = api.call("POST", path, asked, key=key)
+            assert (reply.status_code, reply.json()["code"]) == (422, "platform-name"), reply.text
+            told.append(reply.json()["detail"].lower().replace(slug, "it"))
+    assert told[:3] == told[3:]
+    own = api.done("POST", "/v1/provision", body | {"domain": f"acme.{zone}"}, key=key)
+    assert own["address"] == f"o1@acme.{zone}"
+
+
 def test_a_row_of_a_wrong_shape_refuses_the_call_by_its_place(api: ApiWorld) -> None:
     rows = [wanted("A"), wanted("B", environment="prod"), wanted("C", colour="red")]
     reply = api.call("POST", "/v1/provision/batch", {"rows": rows})
