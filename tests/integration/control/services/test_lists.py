@@ -129,8 +129,15 @@ def test_callers_see_their_own_and_the_shared_ones(services: ControlServices) ->
     ):
         with pytest.raises(Forbidden):
             refused()
-    with pytest.raises(Conflict, match="several"):
-        services.lists.show(OPERATOR, "vip")
+    for name_it in (
+        lambda: services.lists.show(OPERATOR, "vip"),
+        lambda: services.lists.add_items(OPERATOR, "vip", ["a@shared.test"]),
+        lambda: services.lists.delete(OPERATOR, "vip"),
+    ):
+        with pytest.raises(Conflict) as asked:
+            name_it()
+        assert (asked.value.code, f"{shared.id} (shared)" in asked.value.detail) == ("ambiguous", True)
+        assert f"{mine.id} (of tenant {acme.id})" in asked.value.detail
 
 
 def test_directories_follow(services: ControlServices) -> None:
