@@ -45,7 +45,7 @@ class Results:
     """
 
     def __init__(self, path: Path | None, rows: Sequence[Row]) -> None:
-        """`path` None: nothing is kept. Raises CommandFailed for a file of another input, or none to write."""
+        """`path` None: nothing is kept. Raises CommandFailed for a file of other input, or none to write."""
         self._path = path
         if path is not None:
             # Before anything is done: what is done must have a place to be kept in.

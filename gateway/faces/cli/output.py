@@ -132,9 +132,7 @@ def _table(rows: Sequence[Row], columns: Sequence[str]) -> None:
     heads = [column.replace("_", " ") for column in columns]
     cells = [[shown(column, row.get(column)) for column in columns] for row in rows]
     # A value of several lines has them below each other.
-    lines = [
-        line for row in cells for line in zip_longest(*(cell.split("\n") for cell in row), fillvalue="")
-    ]
+    lines = [line for row in cells for line in zip_longest(*(cell.split("\n") for cell in row), fillvalue="")]
     widths = [max(map(_width, column)) for column in zip(heads, *lines, strict=True)]
     click.echo(click.style(_aligned(heads, widths), bold=True))
     for line in lines:

@@ -80,16 +80,17 @@ def test_lines_replace_a_file_only_when_all_have_come(tmp_path: Path) -> None:
     assert write_lines(out, []) == 0
 
 
-def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["nowhere/out", "file/out"])
+def test_a_place_that_cannot_be_written_is_told(tmp_path: Path, place: str) -> None:
     (tmp_path / "file").write_text("")
-    for path in (tmp_path / "nowhere/out", tmp_path / "file/out"):
-        for write in (
-            lambda: write_private(path, "x"),
-            lambda: write_lines(path, ["x"]),
-            lambda: Results(path, []),
-        ):
-            with pytest.raises(CommandFailed, match="cannot be written"):
-                write()
+    path = tmp_path / place
+    for write in (
+        lambda: write_private(path, "x"),
+        lambda: write_lines(path, ["x"]),
+        lambda: Results(path, []),
+    ):
+        with pytest.raises(CommandFailed, match="cannot be written"):
+            write()
     assert list(tmp_path.iterdir()) == [tmp_path / "file"]
 
 
