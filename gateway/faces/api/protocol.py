@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from gateway.faces.api.admission import UID_PREFIX
 from gateway.faces.api.facts import MIB
+from gateway.faces.api.outflow import Outflow
 from gateway.faces.api.problems import MEDIA_TYPE, problem
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _PEER = struct.Struct("3i")
 _MOST_OCTETS = 64 * MIB
 """What an operation takes at most; a body of no told length has the time for so much."""
+_MOST_OF_A_HEAD = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +33,14 @@ class Patience:
 
     `handshake`: for TLS. `head`: from a connection's beginning, or a head's first octet, to the head's end.
     `body`: for a body beside the time that its octets take at `octets_per_second`, and for what is left of
-    one that was answered unread. `closing`: until a peer that does not take its answer is cut off.
+    one that was answered unread. `unread`: for a peer that takes nothing of its answers.
     """
 
     handshake: float = 10.0
     head: float = 10.0
     body: float = 30.0
     octets_per_second: int = 10 * 1024
-    closing: float = 10.0
+    unread: float = 60.0
 
 
 class _Stage(Enum):
@@ -67,6 +69,9 @@ class Protocol(HttpToolsProtocol):
         self._requests = 0
         self._watched = (0, _Stage.IDLE)
         self._timer: asyncio.TimerHandle | None = None
+        self._head_octets = 0
+        self._is_lost = False
+        self._outflow = Outflow(patience.unread)
 
     def connection_made(self, transport: Any) -> None:
         """The peer is there, and owes a request."""
@@ -81,21 +86,56 @@ class Protocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection has ended, whoever ended it."""
+        self._is_lost = True
         self._disarm()
+        self._outflow.stop()
         super().connection_lost(exc)
         self._when_lost()
 
     def data_received(self, data: bytes) -> None:
         """Whatever comes after the end of a request begins the next, be it an empty line."""
+        is_next = self._stage is _Stage.IDLE or not self._requests
+        the_one = self._requests + is_next if self._stage is not _Stage.BODY else None
         if self._stage is _Stage.IDLE:
             self._stage = _Stage.HEAD
         super().data_received(data)
+        if self._stage is _Stage.HEAD and self._requests == the_one:
+            self._count_head(len(data))  # all of it belongs to this one head
         self._watch()
+
+    def _count_head(self, octets: int) -> None:
+        self._head_octets += octets
+        if self._head_octets > _MOST_OF_A_HEAD and not self.transport.is_closing():
+            why = f"The head of the request has more than {_MOST_OF_A_HEAD} octets."
+            # An answer in progress is cut off: ours cannot stand in the middle of it.
+            self._end(b"" if self._is_our_turn() else refusal(431, "request-header-too-large", why))
+
+    def pause_writing(self) -> None:
+        """The peer takes its answers more slowly than they are given."""
+        super().pause_writing()
+        self._outflow.watch(self.transport)
+
+    def resume_writing(self) -> None:
+        """The peer took most of what was written."""
+        super().resume_writing()
+        if not self.transport.is_closing():
+            self._outflow.stop()
+
+    def send_400_response(self, msg: str) -> None:
+        """What came is no HTTP."""
+        super().send_400_response(msg)
+        self._see_off()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """The connection was idle long enough."""
+        super().timeout_keep_alive_handler()
+        self._see_off()
 
     def on_message_begin(self) -> None:
         """The parser met the first octet of a request."""
         super().on_message_begin()
         self._requests += 1
+        self._head_octets = 0
         self._stage = _Stage.HEAD
 
     def on_headers_complete(self) -> None:
@@ -111,7 +151,9 @@ class Protocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """An answer was given. If its request's body was not wanted, the rest of it has little time."""
         super().on_response_complete()
-        if self._stage is _Stage.BODY and self.cycle.response_complete and not self.transport.is_closing():
+        if self.transport.is_closing():
+            self._see_off()
+        elif self._stage is _Stage.BODY and self.cycle.response_complete:
             self._arm(self._patience.body)
 
     def _watch(self) -> None:
@@ -144,11 +186,9 @@ class Protocol(HttpToolsProtocol):
 
     def _too_late(self) -> None:
         self._timer = None
-        if self.transport.is_closing():
-            self.transport.abort()
-        elif self._is_our_turn():
+        if self._is_our_turn():
             self._arm(self._seconds())
-        else:
+        elif not self.transport.is_closing():
             self._give_up()
 
     def _is_our_turn(self) -> bool:
@@ -165,13 +205,20 @@ class Protocol(HttpToolsProtocol):
             # Its handler must not answer behind us.
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-        if self._requests and not is_answered:
-            what = self._stage.value
-            self.transport.write(
-                refusal(408, "request-timeout", f"The {what} of the request did not come to its end in time.")
-            )
+        why = f"The {self._stage.value} of the request did not come to its end in time."
+        is_owed = self._requests and not is_answered
+        self._end(refusal(408, "request-timeout", why) if is_owed else b"")
+
+    def _end(self, answer: bytes) -> None:
+        self._disarm()
+        self.transport.write(answer)
         self.transport.close()
-        self._arm(self._patience.closing)
+        self._see_off()
+
+    def _see_off(self) -> None:
+        """What was written goes out before the connection is closed, if the peer takes it."""
+        if not self._is_lost:
+            self._outflow.watch(self.transport)
 
 
 def refusal(status: int, code: str, detail: str) -> bytes:

@@ -17,6 +17,7 @@ from gateway.faces.api.doors import Doors
 from gateway.faces.api.protocol import Patience
 from gateway.faces.api.server import ApiServer, open_local
 
+LARGE = 30_000_000
 PATIENT = Patience(60.0, 60.0, 60.0, 1_000, 60.0)
 
 
@@ -26,7 +27,9 @@ def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.Abstrac
 
 
 class Application:
-    """Answers by path: `/whoami`, `/unread` (at once), `/read` (the body's length), `/wait`, `/stream`."""
+    """Answers by path: `/whoami`, `/unread` (at once), `/read` (the body's length), `/wait`, `/stream`, and
+    `/large` (more than a socket takes).
+    """
 
     def __init__(self) -> None:
         self.release = asyncio.Event()
@@ -39,6 +42,8 @@ class Application:
         text = str(scope["client"][0])
         if path == "/read":
             text = await self._read(path, receive)
+        elif path == "/large":
+            text = "x" * LARGE
         elif path == "/wait":
             await self.release.wait()
         fields = [] if path == "/stream" else [(b"content-length", str(len(text)).encode())]

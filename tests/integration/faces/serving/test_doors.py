@@ -80,6 +80,15 @@ async def test_under_tls_who_finds_no_place_is_hung_up_on(serving: Serving, tls:
     assert await (await serving.client()).rest() == b""
 
 
+@pytest.mark.parametrize("field", [b"", b"Connection: close\r\n"])
+async def test_who_takes_nothing_of_an_answer_loses_its_place(serving: Serving, field: bytes) -> None:
+    doors = Doors()
+    serving.start(replace(PATIENT, unread=0.2), doors)
+    await serving.client(b"GET /large HTTP/1.1\r\nHost: a\r\n" + field + b"\r\n")
+    await serving.until(lambda: serving.app.asked == ["/large"])
+    await serving.until(lambda: doors.count == 0)
+
+
 def test_a_peer_has_so_many_places_and_others_theirs() -> None:
     doors = Doors(10, 2)
     places = [doors.enter("2606::1"), doors.enter("2606::2")]

@@ -37,6 +37,13 @@ async def test_a_head_without_end(serving: Serving, begun: bytes) -> None:
     assert serving.app.asked == []
 
 
+async def test_a_head_too_long(serving: Serving) -> None:
+    serving.start()
+    client = await serving.client((GET[:-2] % b"/whoami" + b"X: ").ljust(64 * 1024, b"x"))
+    client.send(b"x")
+    assert problem_in(await client.rest())[:2] == (431, "request-header-too-large")
+
+
 @pytest.mark.parametrize("sent", [b"", b"\r\n\r\n"])
 async def test_a_connection_that_asks_nothing_is_closed_without_a_word(serving: Serving, sent: bytes) -> None:
     serving.start(HEAD)
@@ -95,6 +102,16 @@ async def test_an_answer_in_progress_takes_its_time(serving: Serving, path: byte
     assert (await reader.answer(b"127.0.0.1")).startswith(b"HTTP/1.1 200")
     if behind:
         assert b"408" in await reader.rest()
+
+
+async def test_a_body_counts_for_no_head(serving: Serving) -> None:
+    serving.start()
+    client = await serving.client(POST % (b"/read", 100_000) + b"x" * 99_000)
+    client.send(b"x" * 1_000 + GET[:-2] % b"/whoami")
+    await client.answer(b"100000")
+    client.send(b"X: " + b"x" * 60_000)
+    client.send(b"\r\n\r\n")
+    assert (await client.answer(b"127.0.0.1")).startswith(b"HTTP/1.1 200")
 
 
 async def test_an_idle_connection_is_kept_for_the_next_request(serving: Serving) -> None:
