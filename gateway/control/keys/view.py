@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+import sqlalchemy as sa
 
 from gateway.control.filters import among, of_domain, of_tenant
 from gateway.control.keys.material import record_name, record_value
 from gateway.control.keys.model import ALGORITHMS, STATES, KeyRow
 from gateway.control.paging import Listing, one_by_one
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from gateway.control.records import Actor
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +75,12 @@ def key_name(row: KeyRow) -> str:
     return record_name(row.selector, row.domain)
 
 
+def _of_algorithm(session: Session, actor: Actor, word: str) -> sa.ColumnElement[bool]:
+    """By the algorithm as keys show it, or as it is said when one is made: rsa, ed25519."""
+    spelled = f"{word}-sha256" if f"{word}-sha256" in ALGORITHMS else word
+    return among(KeyRow.algorithm, ALGORITHMS, "algorithm")(session, actor, spelled)
+
+
 LISTING = Listing(
     row=KeyRow,
     views=one_by_one(lambda _, row: key_view(row)),
@@ -76,7 +89,7 @@ LISTING = Listing(
         "domain": of_domain(KeyRow.domain_id),
         "tenant": of_tenant(KeyRow.tenant_id),
         "state": among(KeyRow.state, STATES, "state"),
-        "algorithm": among(KeyRow.algorithm, ALGORITHMS, "algorithm"),
+        "algorithm": _of_algorithm,
         "selector": KeyRow.selector,
         "client_id": KeyRow.client_id,
     },

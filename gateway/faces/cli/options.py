@@ -52,7 +52,8 @@ def list_options(
 ) -> Callable[[Function], Function]:
     """Options of a list: a filter for each field, `--metadata KEY=VALUE`, `--sort` and `--most`.
 
-    They are the keywords of `ApiClient.list`; a field that is an environment offers those there are.
+    They are the keywords of `ApiClient.list`; a field that is an environment offers those there are, one that
+    is on or off takes `yes` and `no`, as tables print them.
     `by`: the order unless said. Not `labelled`: its rows have no metadata.
     """
     orders = [word for name in sorts for word in (name, f"-{name}")]
@@ -76,9 +77,40 @@ def list_options(
     return decorate
 
 
+_SWITCHES = ("smtp", "imap", "default")
+_FILTER_HELP = {
+    "account": "Only this account's.",
+    "algorithm": "Only of this kind: rsa or ed25519.",
+    "assignment": "Only assigned in this way: auto or explicit.",
+    "client_id": "Only with this client id.",
+    "default": "Only those that are a default, or are none.",
+    "domain": "Only of this domain.",
+    "environment": "Only in this environment.",
+    "imap": "Only those with IMAP on, or off.",
+    "key_id": "Only with this key id.",
+    "kind": "Only of this kind.",
+    "location": "Only in this location.",
+    "plan": "Only on this plan.",
+    "policy": "Only under this policy.",
+    "pool": "Only in this pool.",
+    "smtp": "Only those with submission on, or off.",
+    "state": "Only in this state.",
+    "tenant": "Only this tenant's.",
+    "url": "Only with this URL.",
+    "value": "Only this value.",
+    "workspace": "Only in this workspace.",
+}
+
+
 def _filter(name: str) -> Callable[[Any], Any]:
-    choices = click.Choice(ENVIRONMENTS) if name == "environment" else None
-    return click.option(f"--{name.replace('_', '-')}", name, type=choices, help=f"Only with this {name}.")
+    is_switch = name in _SWITCHES
+    return click.option(
+        f"--{name.replace('_', '-')}",
+        name,
+        type=click.BOOL if is_switch else click.Choice(ENVIRONMENTS) if name == "environment" else None,
+        metavar="[yes|no]" if is_switch else None,
+        help=_FILTER_HELP.get(name, f"Only with this {name}."),
+    )
 
 
 def moment(text: str | None) -> str | None:

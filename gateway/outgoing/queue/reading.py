@@ -180,9 +180,14 @@ def message_details(
 
 
 def trace(connection: Connection, what: str, actor: Actor, location: str) -> list[TraceEvent]:
-    """The history of a message id, or of the newest messages with a Message-ID or recipient, in order."""
+    """The history of a message id, or of the newest messages with a Message-ID or recipient, in order.
+
+    A Message-ID is found without its angle brackets too: logs and mail programs show it so.
+    """
     known = connection.scalar(sa.select(tables.message.c.id).where(tables.message.c.id == what.lower()))
     ids = [known] if known is not None else lookup.find(connection, what, _MOST_TRACED)
+    if not ids and "@" in what:
+        ids = lookup.find(connection, f"<{what}>", _MOST_TRACED)
     return _events(connection, ids, actor, location)
 
 

@@ -32,6 +32,16 @@ def test_lists_are_filtered_sorted_and_cut(cli: Cli, acme: str) -> None:
     assert cli.json("account", "show", grant_id)["address"] == acme
 
 
+def test_filters_take_the_words_that_tables_and_other_commands_have(cli: Cli, acme: str) -> None:
+    assert [row["address"] for row in cli.json("account", "list", "--smtp", "yes")] == [acme]
+    assert cli.json("account", "list", "--imap", "yes") == []
+    assert [row["address"] for row in cli.json("account", "list", "--imap", "false")] == [acme]
+    assert {row["is_default"] for row in cli.json("workspace", "list", "--default", "yes")} == {True}
+    assert cli.json("dkim-key", "list", "--algorithm", "ed25519") == []
+    assert cli.json("dkim-key", "list", "--algorithm", "rsa") == cli.json("dkim-key", "list")
+    assert cli.refused("dkim-key", "list", "--algorithm", "dsa") == (1, "bad-algorithm")
+
+
 def test_deleting_asks_unless_it_is_told_not_to(cli: Cli, acme: str) -> None:
     asked = cli.run("account", "delete", acme, stdin="n\n")
     assert asked.exit_code == 1

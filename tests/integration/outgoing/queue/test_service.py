@@ -198,7 +198,8 @@ async def test_a_trace_by_id_message_id_and_recipient(location_database: Databas
         await store.record([outcome(delivery, OutcomeKind.DELIVERED, peer="mx.example.net")])
         assert message.header_message_id is not None
         for indexed in (False, True):
-            for what in (message.id, message.header_message_id, "bob@example.net"):
+            bare = message.header_message_id.strip("<>")
+            for what in (message.id, message.header_message_id, bare, "bob@example.net"):
                 events = service.trace(what)
                 assert [(event.kind, event.recipient) for event in events] == [
                     ("accepted", None),
