@@ -118,16 +118,15 @@ def clean_label(label: str | None) -> str | None:
     return text
 
 
-def clean_expiry(expires_at: float | None, now: float) -> float | None:
-    """When a credential ends, if ever: in the future. Raises Invalid."""
+_LATER = "Give a later time, or none for a credential that does not expire."
+
+
+def clean_expiry(expires_at: float | None, now: float, fix: str = _LATER) -> float | None:
+    """When something ends, a credential unless `fix` says else, if ever: in the future. Raises Invalid."""
     if expires_at is None:
         return None
     if not now < expires_at:
-        raise Invalid(
-            "expiry-passed",
-            "The expiry is not in the future.",
-            "Give a later time, or none for a credential that does not expire.",
-        )
+        raise Invalid("expiry-passed", "The expiry is not in the future.", fix)
     return clean_moment(expires_at)
 
 

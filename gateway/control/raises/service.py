@@ -61,7 +61,7 @@ class RaiseService:
             owner, account = _target(change.session, actor, target)
             if not actor.is_operator:
                 raise Forbidden("operator-only", "Limits are the operator's to raise.", "Ask the operator.")
-            end = clean_expiry(until, change.now)
+            end = clean_expiry(until, change.now, "Give a later time until which it holds.")
             if end is None:
                 raise Invalid("no-end", "It is not said how long.", "Give a time until which it holds.")
             _check(change.session, owner, account, wanted)

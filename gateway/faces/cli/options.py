@@ -28,19 +28,28 @@ def grace_option(function: Function) -> Function:
     return duration_option("--grace", "grace_seconds", "How long it can be restored, such as 7d.")(function)
 
 
-def duration_option(flag: str, name: str, help: str) -> Callable[[Function], Function]:
-    """An option such as `--ttl 14d`, as seconds; None if it is not given."""
-    option: Callable[[Function], Function] = click.option(flag, name, callback=_duration, help=help)
+def duration_option(
+    flag: str, name: str, help: str, *, bounds: tuple[str, str] | None = None
+) -> Callable[[Function], Function]:
+    """An option such as `--ttl 14d`, as seconds; None if it is not given.
+
+    `bounds`: the least and the most that the API takes, as a person writes them: its refusal has seconds.
+    """
+
+    def read(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
+        if text is None:
+            return None
+        try:
+            seconds = parse_duration(text)
+        except ValueError as error:
+            raise click.BadParameter(str(error), context, parameter) from None
+        if bounds is not None and not parse_duration(bounds[0]) <= seconds <= parse_duration(bounds[1]):
+            problem = f"{text} is not between {bounds[0]} and {bounds[1]}."
+            raise click.BadParameter(problem, context, parameter)
+        return seconds
+
+    option: Callable[[Function], Function] = click.option(flag, name, callback=read, help=help)
     return option
-
-
-def _duration(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
-    if text is None:
-        return None
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise click.BadParameter(str(error), context, parameter) from None
 
 
 NAMED = ("name", "created_at", "updated_at")

@@ -134,6 +134,16 @@ def test_limits_are_raised_by_name(cli: Cli, acme: str) -> None:
     assert cli.refused("limit", "raise", acme, "daily", "--until", "2040-01-01", "--reason", "x")[0] == 2
 
 
+def test_a_mistake_is_told_in_the_words_of_the_command(cli: Cli, acme: str) -> None:
+    passed = cli.run("limit", "raise", acme, "daily=500", "--until", "2020-01-01", "--reason", "x")
+    assert "Give a later time until which it holds." in passed.stderr
+    long = cli.run("domain", "page", acme.partition("@")[2], "--ttl", "400d")
+    assert (long.exit_code, "'--ttl': 400d is not between 1min and 90d." in long.stderr) == (2, True)
+    hook = cli.json("webhook", "create", "https://hooks.example.net/a", "--tenant", "Acme", "--event", "*")
+    failed = cli.run("webhook", "deliveries", hook["id"], "--state", "failed")
+    assert failed.stderr == "no failed deliveries\n"
+
+
 def test_what_is_refused_says_so_like_the_api(cli: Cli, acme: str) -> None:
     assert cli.refused("tenant", "show", "none") == (1, "tenant-not-found")
     assert cli.refused("account", "move", acme) == (1, "no-destination")

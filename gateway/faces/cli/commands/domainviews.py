@@ -29,7 +29,9 @@ def add_views(domain: click.Group) -> None:
 
 
 @click.argument("domain")
-@duration_option("--ttl", "ttl_seconds", "How long the link holds, such as 14d.  [default: 14d]")
+@duration_option(
+    *("--ttl", "ttl_seconds", "How long the link holds, such as 14d.  [default: 14d]"), bounds=("1min", "90d")
+)
 def domain_page(desk: Desk, printer: Printer, domain: str, ttl_seconds: float | None) -> None:
     """Make a link to send to the customer: what to publish, and how far it is; no login, read-only."""
     made = desk.api.post(at("/v1/domains/{}/page", domain), {"ttl_seconds": ttl_seconds})

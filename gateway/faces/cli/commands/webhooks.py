@@ -121,7 +121,8 @@ def webhook_delete(desk: Desk, printer: Printer, webhook: str, yes: bool) -> Non
 def webhook_deliveries(desk: Desk, printer: Printer, webhook: str, **query: Any) -> None:
     """What became of the last 14 days' events for it, the newest first."""
     rows = desk.api.list(at("/v1/webhooks/{}/deliveries", webhook), **query)
-    printer.many(rows, DELIVERY_COLUMNS, "nothing was sent yet")
+    nothing = f"no {query['state']} deliveries" if query["state"] else "nothing was sent yet"
+    printer.many(rows, DELIVERY_COLUMNS, nothing)
 
 
 @command(webhook, "ping")
