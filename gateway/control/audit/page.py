@@ -19,7 +19,7 @@ th, td { border-bottom: 1px solid #ccc; overflow-wrap: anywhere; padding: .2rem 
 th, td { text-align: left; vertical-align: top; }
 """.strip()
 
-_STILL = "to the end of the report"
+_STILL = "the end of the report"
 
 
 def report_html(report: AuditReport) -> str:
@@ -71,7 +71,7 @@ def _raises(report: AuditReport) -> Iterator[str]:
             for one in report.raises
         )
         yield "<h1>Raised limits</h1>"
-        yield _table("", ("When", "Whose", "Limits", "By"), rows)
+        yield _table("Limits", ("When", "Whose", "Limits", "By"), rows)
 
 
 def _policy(key: str, policy: PolicyThen) -> str:
@@ -80,7 +80,8 @@ def _policy(key: str, policy: PolicyThen) -> str:
         return f"{head}\n<p>{escape(policy.problem)}</p>"
     rules = f"<p>Rules, in their order: {escape(', '.join(policy.rules))}.</p>" if policy.rules else ""
     values = ((one.key, one.value, one.source) for one in policy.values)
-    return f"{head}\n<p>{escape(policy.name)}</p>\n{rules}\n" + _table("", ("Key", "Value", "Set by"), values)
+    table = _table("Values", ("Key", "Value", "Set by"), values)
+    return f"{head}\n<p>{escape(policy.name)}</p>\n{rules}\n{table}"
 
 
 def _table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[str | None]]) -> str:

@@ -232,6 +232,9 @@ def test_the_report_in_its_three_forms(control_services: ControlServices, life: 
     assert "<script" not in page
     assert "<b>" not in page
     assert "http" not in page
+    assert "<caption></caption>" not in page
+    assert " to the end of the report" in page
+    assert "to to" not in page
 
 
 def test_what_was_lawfully_erased_is_not_told(
