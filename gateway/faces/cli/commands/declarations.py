@@ -88,12 +88,15 @@ def print_changes(printer: Printer, plan: Mapping[str, Any]) -> None:
     if printer.as_json:
         printer.one(plan)
         return
+    if not plan["changes"]:
+        printer.say("no changes")
+        return
     rows = [
         {**change, **field}
         for change in plan["changes"]
         for field in (change["fields"] if change["fields"] and not printer.quiet else [{}])
     ]
-    printer.many(rows, CHANGE_COLUMNS, "no changes")
+    printer.many(rows, CHANGE_COLUMNS)
 
 
 def _confirm_pruning(desk: Desk, path: Path) -> None:

@@ -68,10 +68,12 @@ def _print_changes(printer: Printer, changes: Iterable[Row], word: str) -> None:
     if printer.as_json:
         printer.many(changes, ())
         return
+    changed = [change for change in changes if change["change"] != "unchanged"]
+    if not changed:
+        printer.say("no changes")
+        return
     rows = []
-    for change in changes:
-        if change["change"] == "unchanged":
-            continue
+    for change in changed:
         document = f"{change['kind']} {change['name']}"
         printer.say(f"{document}: {change['change']}, version {change['version']}")
         rows += [{"document": document, "name": change["name"], **key} for key in change["keys"]]
