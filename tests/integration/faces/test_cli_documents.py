@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+from click.shell_completion import ShellComplete
 
+from gateway.faces.cli.program import build
 from tests.support.cli import Cli
 
 pytestmark = pytest.mark.parametrize("database_dialect", ["sqlite"], indirect=True)
@@ -150,6 +152,12 @@ def test_pruning_lists_what_would_go_and_asks(cli: Cli, folder: Path) -> None:
     assert {row["name"] for row in cli.json("workspace", "list", "--tenant", "Acme")} >= {"a", "b"}
     cli.json("apply", str(folder), "--prune", "--yes")
     assert "b" not in {row["name"] for row in cli.json("workspace", "list", "--tenant", "Acme")}
+
+
+@pytest.mark.parametrize(("typed", "kinds"), [("./de", ["file"]), ("ver", ["file", "plain"])])
+def test_a_shell_completes_paths_and_commands_of_plan(cli: Cli, typed: str, kinds: list[str]) -> None:
+    shell = ShellComplete(build(cli.program), {}, "gatepost", "_GATEPOST_COMPLETE")
+    assert [one.type for one in shell.get_completions(["plan"], typed)] == kinds
 
 
 def test_plan_is_a_group_too(cli: Cli) -> None:

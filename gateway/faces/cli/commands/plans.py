@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from gateway.faces.cli.client import at
 from gateway.faces.cli.command import command, confirm, yes_option
@@ -26,6 +27,12 @@ def add_to(root: click.Group) -> None:
 
 class _PathOrCommand(click.Group):
     """`plan list` is a command of the group, `plan PATH` what `plan_path` does."""
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Commands, and the files and folders that PATH may be."""
+        found = super().shell_complete(ctx, incomplete)
+        # The first, since a shell forgets for it what it was told before.
+        return [CompletionItem(incomplete, type="file"), *found]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         words = [word for word in args if not word.startswith("-")]
