@@ -19,6 +19,8 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_CHANGES = 2
 """What a plan with `--exit-code` ends with if something would change; nothing else then ends with it."""
+EXIT_INTERRUPTED = 130
+"""As shells say that SIGINT ended a program."""
 USAGE_CODES = frozenset({"policy-invalid", "declarations-invalid"})
 """Refusals that are mistakes in what was handed in, as a wrong option is."""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from gateway.faces.cli.client import ApiClient
 from tests.support.api import ApiWorld
 from tests.support.cli import Cli
 from tests.support.control import OPERATOR
@@ -91,6 +92,15 @@ def test_the_reports_tell_what_there_is(cli: Cli, api: ApiWorld) -> None:
     verdict = cli.json("audit", "verify")
     assert (verdict["whole"], verdict["problem"]) == (True, None)
     assert {one["database"] for one in verdict["databases"]} == {"control", "default"}
+
+
+def test_following_events_ends_in_silence(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ApiClient, "get", interrupt)
+    result = cli.run("events", "tail")
+    assert (result.exit_code, result.output) == (130, "")
 
 
 def test_the_audit_is_exported_line_by_line_for_a_tenant_and_a_time(cli: Cli, api: ApiWorld) -> None:

@@ -10,7 +10,7 @@ import click
 from gateway.faces.cli.command import command
 from gateway.faces.cli.desk import Desk
 from gateway.faces.cli.options import moment
-from gateway.faces.cli.output import Printer
+from gateway.faces.cli.output import EXIT_INTERRUPTED, Printer
 
 EVENT_COLUMNS = ("time", "type", "subject", "tenantid", "id")
 USAGE_COLUMNS = (
@@ -80,7 +80,17 @@ def events_tail(
     most: int | None,
 ) -> None:
     """Print events as they happen, one a line, until Ctrl-C."""
-    begin: dict[str, Any] = {"start": "oldest" if since_oldest else "now", "since": moment(since)}
+    try:
+        begin = {"start": "oldest" if since_oldest else "now", "since": moment(since)}
+        _follow(desk, printer, types, begin, most)
+    except KeyboardInterrupt:
+        # This is how it ends, not how it is broken off.
+        raise SystemExit(EXIT_INTERRUPTED) from None
+
+
+def _follow(
+    desk: Desk, printer: Printer, types: tuple[str, ...], begin: dict[str, Any], most: int | None
+) -> None:
     left = most
     while left is None or left > 0:
         page = desk.api.get("/v1/events", types=types, wait=_WAIT_SECONDS, **begin)
