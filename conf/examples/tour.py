@@ -23,6 +23,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 AT_ONCE = 500
+PROVISIONED_AT_ONCE = 100
 WORKSPACE = POLICY = "tour"
 DOCUMENT = 'extends = "default"\ndescription = "Made by the tour"\n[limits]\nmessage_bytes = "{size}"\n'
 ASKED_BYTES = 2 * 1024 * 1024
@@ -88,9 +89,10 @@ class Session:
 def provision(api: Api, count: int) -> list[dict[str, Any]]:
     """So many tenants, each with a trial domain, DKIM key, shard, account and app password."""
     began, found = time.monotonic(), []
-    for start in range(0, count, AT_ONCE):
-        rows = [wanted(number) for number in range(start, min(start + AT_ONCE, count))]
+    for start in range(0, count, PROVISIONED_AT_ONCE):
+        rows = [wanted(number) for number in range(start, min(start + PROVISIONED_AT_ONCE, count))]
         found += api.call("POST", "/provision/batch", {"rows": rows})["items"]
+        print(f"  {len(found)} of {count} tenants are there", file=sys.stderr, flush=True)
     failed = [row for row in found if row["status"] == "failed"]
     if failed:
         raise SystemExit(f"{len(failed)} rows failed, the first: {failed[0]['detail']}\n{failed[0]['fix']}")

@@ -20,6 +20,7 @@ def test_it_shows_each_effect_on_open_sessions_and_may_be_walked_again(gateway: 
         result = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
         assert result.returncode == 0, result.stdout + result.stderr
         assert f"provisioned {made} tenants" in result.stdout
+        assert result.stderr == "  20 of 20 tenants are there\n"
         later = [line for line in result.stdout.splitlines() if "ms later" in line]
         larger, smaller, revoked = (line.split("reads: ")[1][:3] for line in later)
         # Refused at a command (550, then 421) or at the end of one (421): whichever comes first.
