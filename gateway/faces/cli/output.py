@@ -23,6 +23,8 @@ EXIT_INTERRUPTED = 130
 """As shells say that SIGINT ended a program."""
 USAGE_CODES = frozenset({"policy-invalid", "declarations-invalid"})
 """Refusals that are mistakes in what was handed in, as a wrong option is."""
+_WIDEST_COLUMN = 64
+"""Up to which values are padded for the next column's sake."""
 
 
 class CommandFailed(click.ClickException):
@@ -127,15 +129,16 @@ def _array(rows: Iterable[Row]) -> None:
 
 
 def _table(rows: Sequence[Row], columns: Sequence[str]) -> None:
-    """Columns as wide as their widest value, however wide the terminal is.
+    """Aligned columns, however wide the terminal is.
 
-    Nothing is folded or cut: ids, addresses and DNS values are there to be copied.
+    Nothing is folded or cut: ids, addresses and DNS values are there to be copied. A value that is longer
+    than others, such as a key's record, moves the rest of its own line alone.
     """
     heads = [column.replace("_", " ") for column in columns]
     cells = [[shown(column, row.get(column)) for column in columns] for row in rows]
     # A value of several lines has them below each other.
     lines = [line for row in cells for line in zip_longest(*(cell.split("\n") for cell in row), fillvalue="")]
-    widths = [max(map(_width, column)) for column in zip(heads, *lines, strict=True)]
+    widths = [min(max(map(_width, column)), _WIDEST_COLUMN) for column in zip(heads, *lines, strict=True)]
     click.echo(click.style(_aligned(heads, widths), bold=True))
     for line in lines:
         click.echo(_aligned(line, widths))
