@@ -1,5 +1,7 @@
 """Postfix takes our mail as a smarthost and as an MX found through DNS."""
 
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,10 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Gat
     folder = tmp_path_factory.mktemp("postfix")
     gateway = Gateway(folder / "var")
     port = free_port()
+    # Not below pytest's own folder: whatever session starts closes that to others, and Postfix is another user.
+    root = Path(tempfile.mkdtemp(prefix="gatepost-postfix-"))
     postfix = Postfix(
-        folder / "pf", port, domains="dest.test",
+        root, port, domains="dest.test",
         certificate=f"{gateway.folder}/tls/certificate.pem", key=f"{gateway.folder}/tls/key.pem", tls="may",
     )  # fmt: skip
     names = NameServer(
@@ -41,6 +45,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Gat
     gateway.stop()
     postfix.stop()
     names.close()
+    shutil.rmtree(root, ignore_errors=True)
 
 
 @pytest.mark.parametrize("way", ["smarthost", "mx"])
