@@ -67,11 +67,13 @@ def _told(row: Any) -> str:
     return f"{row.id} ({'shared' if owner == 'shared' else f'of tenant {owner}'})"
 
 
-def not_found(kind: str, reference: str) -> NotFound:
-    """The answer for what is not there, and for what this caller may not know of."""
-    return NotFound(
-        f"{kind}-not-found", f"There is no {kind} {shown(reference)}.", f"`gatepost {kind} list` shows them."
-    )
+def not_found(kind: str, reference: str, fix: str | None = None) -> NotFound:
+    """The answer for what is not there, and for what this caller may not know of.
+
+    `fix`: what tells which there are, where that is not the kind's own list.
+    """
+    detail = f"There is no {kind} {shown(reference)}."
+    return NotFound(f"{kind}-not-found", detail, fix or f"`gatepost {kind} list` shows them.")
 
 
 def shown(text: str) -> str:

@@ -271,7 +271,8 @@ def _row(
 
 def _suspend(change: ControlChange, row: AccountRow, suspended: bool, reason: str | None) -> None:
     if row.status == "deleting":
-        raise Conflict("account-deleting", f"{row.address} is being deleted.", "Restore it first.")
+        fix = f"`gatepost account restore {row.address}` first."
+        raise Conflict("account-deleting", f"{row.address} is being deleted.", fix)
     if row.stopped_by_operator:
         operator_only(change.actor, f"The operator has suspended {row.address}.")
     row.stopped_by_operator = suspended and change.actor.is_operator

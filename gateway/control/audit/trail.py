@@ -149,7 +149,7 @@ class AuditTrail:
         if database is None:
             return tuple(self._databases)
         if database not in self._databases:
-            raise not_found("database", database)
+            raise not_found("database", database, f"Choose from {', '.join(self._databases)}.")
         return (database,)
 
     def _read(self, name: str, function: Callable[[Session], T]) -> T:

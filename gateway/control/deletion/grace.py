@@ -15,8 +15,8 @@ def end_of_grace(now: float, asked: float | None, default: float) -> float:
     if not 0 <= seconds <= _MOST_SECONDS:
         raise Invalid(
             "bad-grace",
-            f"{seconds:.0f} seconds are no time of grace.",
-            f"Give 0 to {_MOST_SECONDS:.0f} seconds; 0 deletes within a minute, for good.",
+            f"{seconds / 86_400:.6g} days are no time of grace.",
+            f"Give 0 to {_MOST_SECONDS / 86_400:.0f} days; 0 deletes within a minute, for good.",
         )
     return now + max(seconds, _LEAST_SECONDS)
 

@@ -75,7 +75,7 @@ class DelegationService:
             row = find_domain(change.session, actor, domain)
             made = _found(change.session, row, _delegate(change.session, actor, to))
             if made is None:
-                raise not_found("delegation", to)
+                raise not_found("delegation", to, f"`gatepost domain delegations {row.name}` shows them.")
             view = _view(made, row)
             change.session.delete(made)
             change.audit(

@@ -26,6 +26,8 @@ def find_domain(session: Session, actor: Actor, reference: str) -> DomainRow:
         return held[0]
     if not rows:
         raise not_found("domain", reference)
+    # A claim that has ended is meant by its name only where there is no other.
+    rows = [row for row in rows if row.purge_at is None and row.state != "expired"] or rows
     if len(rows) > 1:
         raise Conflict(
             "ambiguous",

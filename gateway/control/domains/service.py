@@ -367,7 +367,8 @@ class DomainService:
 def _living(row: DomainRow) -> DomainRow:
     """The domain, unless it is being deleted. Raises Conflict."""
     if row.purge_at is not None:
-        raise Conflict("domain-deleting", f"{row.name} is being deleted.", "Restore it first.")
+        fix = f"`gatepost domain restore {row.name}` first."
+        raise Conflict("domain-deleting", f"{row.name} is being deleted.", fix)
     return row
 
 

@@ -199,9 +199,12 @@ def _address(text: str | None, version: int) -> str | None:
 
 def _refuse_taken(session: Session, helo: str, ipv4: str | None, ipv6: str | None) -> None:
     for column, value in ((SourceRow.helo, helo), (SourceRow.ipv4, ipv4), (SourceRow.ipv6, ipv6)):
-        if value is not None and session.scalar(sa.select(SourceRow.id).where(column == value)):
+        if value is None:
+            continue
+        holder = session.scalar(sa.select(SourceRow.helo).where(column == value))
+        if holder is not None:
             raise Conflict(
                 "source-exists",
                 f"There is a source with {value} already.",
-                f"`gatepost source show {value}` shows it.",
+                f"`gatepost source show {holder}` shows it.",
             )

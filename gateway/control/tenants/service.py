@@ -13,6 +13,7 @@ from gateway.control.accounts.model import AccountRow
 from gateway.control.accounts.moves import MoveResult, move, named_destinations
 from gateway.control.clientids import set_client_id
 from gateway.control.domains.service import DomainService
+from gateway.control.domains.view import domain_view
 from gateway.control.errors import Conflict, Forbidden, Invalid
 from gateway.control.keys.service import KeyService
 from gateway.control.lookup import (
@@ -26,9 +27,10 @@ from gateway.control.lookup import (
 from gateway.control.paging import Page, PageQuery, in_parts, read_page
 from gateway.control.plans.model import PlanRow
 from gateway.control.plans.service import find_plan
-from gateway.control.recording import record
+from gateway.control.recording import payload, record
 from gateway.control.records import ENVIRONMENTS, Actor, Environment
 from gateway.control.shards.service import ShardService
+from gateway.control.shards.view import shard_view
 from gateway.control.tenants.find import find_tenant
 from gateway.control.tenants.fitting import PlanPreview, preview_plan
 from gateway.control.tenants.model import STATUSES, TenantRow
@@ -83,8 +85,12 @@ class TenantService:
         with self._writes.change(actor) as change:
             row = self._register(change, name, plan, contacts, notices, client_id, metadata)
             domain = self._domains.create_trial(change, row, known, material)
-            self._shards.add(change, row, f"{self._shard_label}.{domain.name}", environment=known)
-            return self._audited(change, "tenant.create", None, row)
+            shard = self._shards.add(change, row, f"{self._shard_label}.{domain.name}", environment=known)
+            view = self._audited(change, "tenant.create", None, row)
+            record(change, "domain.add-trial", "domain", None, domain_view(domain))
+            record(change, "shard.create", "shard", None, shard_view(change.session, shard))
+            change.result = payload(view)
+            return view
 
     def register(
         self,

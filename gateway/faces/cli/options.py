@@ -25,7 +25,8 @@ progress_option = click.option(
 
 def grace_option(function: Function) -> Function:
     """`--grace 7d`, as `grace_seconds`."""
-    return duration_option("--grace", "grace_seconds", "How long it can be restored, such as 7d.")(function)
+    help = "How long it can be restored, such as 7d; 0: not at all."
+    return duration_option("--grace", "grace_seconds", help)(function)
 
 
 def duration_option(
@@ -40,7 +41,7 @@ def duration_option(
         if text is None:
             return None
         try:
-            seconds = parse_duration(text)
+            seconds = 0.0 if text == "0" else parse_duration(text)
         except ValueError as error:
             raise click.BadParameter(str(error), context, parameter) from None
         if bounds is not None and not parse_duration(bounds[0]) <= seconds <= parse_duration(bounds[1]):

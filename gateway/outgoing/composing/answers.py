@@ -26,7 +26,9 @@ _FORM = ("identity", "verified")
 
 def service_error(refusal: Refusal, now: float) -> ServiceError:
     """What a refusal is to a caller of the API. `now` is in seconds since 1970."""
-    detail = f"{refusal.reply} (rule {refusal.rule})"
+    detail, rule_named = str(refusal.reply), f"(rule {refusal.rule})"
+    if not detail.endswith(rule_named):
+        detail = f"{detail} {rule_named}"
     if isinstance(refusal, QuotaRefused):
         return _quota(refusal, detail, now)
     rule = refusal.rule
@@ -62,13 +64,14 @@ def may_not(reason: RefusedReason, account: AccountRecord) -> Forbidden | NotFou
         return Forbidden(
             "tenant-suspended",
             f"The tenant of {account.address} is suspended or being deleted.",
-            "`gatepost tenant resume` lets it send again.",
+            "`gatepost tenant resume` lets it send again, `gatepost tenant restore` brings it back.",
         )
     if reason is RefusedReason.ACCOUNT_SUSPENDED:
         return Forbidden(
             "account-suspended",
             f"The account {account.address} is suspended or being deleted.",
-            f"`gatepost account update {account.address} --resume` lets it send again.",
+            f"`gatepost account update {account.address} --resume` lets it send again, "
+            f"`gatepost account restore {account.address}` brings it back if it is being deleted.",
         )
     return away(reason.value)
 

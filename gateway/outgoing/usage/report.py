@@ -23,7 +23,7 @@ class UsageRow:
     """What was used in `month` (UTC, `2026-11`). What the table is not grouped by is None.
 
     `accepted` are messages, `recipients` theirs, `delivered` recipients who got theirs in that month.
-    `stored_bytes`: octets of the bodies that are kept now, whatever the month. `plan` is today's.
+    `stored_bytes`: octets of the bodies that are kept now; 0 but for the running month. `plan` is today's.
     """
 
     month: str

@@ -17,6 +17,7 @@ from gateway.control.workspaces.model import WorkspaceRow
 from gateway.outgoing.queue import tables
 from gateway.outgoing.usage.report import Dimension, UsageRow, grouped, parse_dimensions, parse_month
 from gateway.system.database import Database, DatabaseAway
+from gateway.system.moments import calendar_time
 
 Place = tuple[str, str]
 """A tenant's and a workspace's id."""
@@ -52,10 +53,12 @@ class UsageService:
         Raises Invalid, Unavailable.
         """
         wanted, dimensions = parse_month(month), parse_dimensions(by)
+        # What was stored in another month nobody noted.
+        running = calendar_time(self._writes.clock.now()).strftime("%Y-%m")
         sums: dict[Place, _Sum] = {}
         for name, database in self._locations.items():
             try:
-                _add_location(sums, database, wanted, actor)
+                _add_location(sums, database, wanted, actor, with_stored=wanted == running)
             except DatabaseAway as error:
                 raise Unavailable(
                     "database-away",
@@ -78,7 +81,9 @@ class UsageService:
             )
 
 
-def _add_location(sums: dict[Place, _Sum], database: Database, month: str, actor: Actor) -> None:
+def _add_location(
+    sums: dict[Place, _Sum], database: Database, month: str, actor: Actor, *, with_stored: bool
+) -> None:
     count, body, message = tables.usage_count, tables.message_body, tables.message
     used = (
         sa.select(
@@ -106,7 +111,7 @@ def _add_location(sums: dict[Place, _Sum], database: Database, month: str, actor
             place.accepted += int(row.accepted)
             place.recipients += int(row.recipients)
             place.delivered += int(row.delivered)
-        for tenant_id, workspace_id, octets in connection.execute(kept):
+        for tenant_id, workspace_id, octets in connection.execute(kept) if with_stored else ():
             sums.setdefault((tenant_id, workspace_id), _Sum()).stored_bytes += int(octets)
 
 

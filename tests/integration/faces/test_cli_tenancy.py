@@ -152,3 +152,30 @@ def test_what_is_refused_says_so_like_the_api(cli: Cli, acme: str) -> None:
 def test_what_nobody_foresaw_is_an_error_like_others(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(TenantService, "page", lambda *_: 1 / 0)
     assert cli.refused("tenant", "list") == (1, "internal-error")
+
+
+def test_a_time_of_grace_is_told_and_given_in_days(cli: Cli) -> None:
+    acme = cli.json("tenant", "create", "Acme")
+    cli.json("domain", "add", "acme.example", "--tenant", acme["id"])
+    told = cli.run("domain", "delete", "acme.example", "--grace", "100d", "--yes").stderr
+    assert "100 days are no time of grace" in told
+    assert "0 to 90 days" in told
+    assert cli.json("domain", "delete", "acme.example", "--grace", "0", "--yes")["purge_at"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("audit", "list", "--database", "foo"), "Choose from control"),
+        (
+            ("domain", "undelegate", "acme.example", "--to", "acme"),
+            "gatepost domain delegations acme.example",
+        ),
+        (("source", "create", "mx9.example", "--ipv4", "192.0.2.5"), "gatepost source show mx1.example"),
+    ],
+)
+def test_what_to_do_next_is_a_command_that_there_is(cli: Cli, arguments: tuple[str, ...], named: str) -> None:
+    acme = cli.json("tenant", "create", "acme")
+    cli.json("domain", "add", "acme.example", "--tenant", acme["id"])
+    cli.json("source", "create", "mx1.example", "--ipv4", "192.0.2.5")
+    assert named in cli.run(*arguments).stderr

@@ -14,7 +14,7 @@ from gateway.faces.cli.commands.publishing import names
 from gateway.faces.cli.commands.tenancy import environment_option
 from gateway.faces.cli.desk import Desk
 from gateway.faces.cli.labels import label_options, labelled
-from gateway.faces.cli.options import NAMED, list_options
+from gateway.faces.cli.options import NAMED, grace_option, list_options
 from gateway.faces.cli.output import Printer
 
 DOMAIN_COLUMNS = ("name", "kind", "state", "environment", "tenant_id", "id")
@@ -40,6 +40,7 @@ def domain() -> None:
 @command(domain, "add")
 @click.argument("domain")
 @click.option("--tenant", required=True)
+@click.option("--mode", type=click.Choice(["send", "send-receive"]), default="send", show_default=True)
 @environment_option
 @label_options
 def domain_add(desk: Desk, printer: Printer, domain: str, **options: Any) -> None:
@@ -155,9 +156,9 @@ def domain_mark_verified(desk: Desk, printer: Printer, domain: str, reason: str)
 
 @command(domain, "delete")
 @click.argument("domain")
-@click.option("--grace-seconds", type=click.IntRange(0), help="Instead of the configured time of grace.")
+@grace_option
 @yes_option
-def domain_delete(desk: Desk, printer: Printer, domain: str, grace_seconds: int | None, yes: bool) -> None:
+def domain_delete(desk: Desk, printer: Printer, domain: str, grace_seconds: float | None, yes: bool) -> None:
     """Send nothing more with a domain; it is released after its time of grace."""
     confirm(f"Delete the domain {domain}?", yes)
     printer.one(desk.api.delete(at("/v1/domains/{}", domain), grace_seconds=grace_seconds))

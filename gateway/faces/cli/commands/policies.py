@@ -132,6 +132,8 @@ def policy_explain(desk: Desk, printer: Printer, account: str, **options: Any) -
     told = desk.api.post(at("/v1/accounts/{}/explain", account), options)
     if printer.as_json:
         printer.one(told)
+    elif printer.quiet:
+        click.echo(told["reply"] or "")
     else:
         click.echo(explanation(told))
 

@@ -228,3 +228,14 @@ def test_what_is_refused_costs_no_key(services: ControlServices, monkeypatch: py
         services.domains.add(OPERATOR, "acme.test", tenant="acme")
     with pytest.raises(Conflict, match="already"):
         services.domains.add_trial(OPERATOR, tenant="acme")
+
+
+def test_a_claim_that_ended_does_not_stand_in_the_way_of_its_name(services: ControlServices) -> None:
+    ended = services.domains.add(OPERATOR, "both.test", tenant="globex")
+    living = services.domains.add(OPERATOR, "both.test", tenant="acme")
+    with pytest.raises(Conflict, match="2 tenants claim"):
+        services.domains.show(OPERATOR, "both.test")
+    services.deletion.delete_domain(OPERATOR, ended.id)
+    assert services.domains.show(OPERATOR, "both.test").id == living.id
+    services.deletion.delete_domain(OPERATOR, living.id)
+    assert services.domains.show(OPERATOR, ended.id).id == ended.id
