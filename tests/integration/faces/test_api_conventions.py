@@ -195,3 +195,10 @@ def test_the_platforms_records_are_refused_to_a_tenant_as_the_operators(api: Api
     acme = api.done("POST", "/v1/tenants", {"name": "Acme"})
     key = api.key("read", tenant=acme["id"])
     assert api.refused("GET", "/v1/platform/records", key=key) == (403, "operator-only")
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/tenants/%2F", "/v1/tenants/a%2Fb/%2f", "/v1%2Ftenants", "/v1/tenants/%FF%2F", "/%2F"]
+)
+def test_a_path_with_encoded_slashes_is_answered(api: ApiWorld, path: str) -> None:
+    assert api.refused("GET", path)[0] == 404

@@ -179,3 +179,12 @@ def test_what_to_do_next_is_a_command_that_there_is(cli: Cli, arguments: tuple[s
     cli.json("domain", "add", "acme.example", "--tenant", acme["id"])
     cli.json("source", "create", "mx1.example", "--ipv4", "192.0.2.5")
     assert named in cli.run(*arguments).stderr
+
+
+def test_a_slash_in_a_name_is_part_of_the_name(cli: Cli) -> None:
+    made = cli.json("tenant", "create", "Smith/Jones & Co")
+    assert cli.json("tenant", "show", "Smith/Jones & Co")["id"] == made["id"]
+    assert cli.json("tenant", "suspend", "Smith/Jones & Co", "--reason", "unpaid")["status"] == "suspended"
+    assert "There is no tenant 'Smith/Jones'" in cli.run("tenant", "show", "Smith/Jones").stderr
+    hook = cli.json("webhook", "create", "https://hooks.example.com/in/one")
+    assert cli.json("webhook", "show", "https://hooks.example.com/in/one")["id"] == hook["id"]
