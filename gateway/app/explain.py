@@ -14,11 +14,12 @@ from gateway.app.window import ControlWindow
 from gateway.control.accounts.view import AccountView
 from gateway.control.directory import Directory, Refused, RefusedReason
 from gateway.control.errors import Invalid, Unavailable
+from gateway.control.lookup import shown
 from gateway.control.records import Actor, Identity, KeyRecord, ShardRecord
 from gateway.faces.api.explained import Explained, Way
 from gateway.mail.address import AddressError, Mailbox, parse_mailbox
-from gateway.mail.reply import Reply
-from gateway.outgoing.policy import Step
+from gateway.mail.reply import Refusal, Reply
+from gateway.outgoing.policy import Step, stream_name
 from gateway.outgoing.policy import explain as explain_policy
 from gateway.outgoing.quota import charges_for
 from gateway.outgoing.quota.counters import Key, keys_of
@@ -74,7 +75,7 @@ def explain(
             sender=_mailbox(sender or identity.account.address),
             recipients=tuple(_mailbox(address) for address in recipients or ("someone@example.org",)),
             size=_octets(size),
-            stream=stream,
+            stream=_stream(stream),
         )
         return _Case(ground, ControlWindow(directory), identity, message).explained(refused)
     finally:
@@ -234,6 +235,14 @@ def _octets(size: str) -> int:
         return parse_size(size)
     except ValueError as error:
         raise Invalid("bad-size", f"{error}.", "Write it as documents do, such as 2 KiB.") from None
+
+
+def _stream(text: str | None) -> str | None:
+    try:
+        return stream_name(text) if text is not None else None
+    except Refusal as refusal:
+        fix = "Leave it out, or write a name that a message may carry."
+        raise Invalid("bad-stream", f"{shown(text or '')} would be refused: {refusal.reply}.", fix) from None
 
 
 def _mailbox(text: str) -> Mailbox:

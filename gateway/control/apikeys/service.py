@@ -119,9 +119,6 @@ class ApiKeyService:
                 updated_at=change.now,
             )
             self._limit(change.session, actor, row, tenant, workspace, environment)
-            inherit_limits(change.session, actor, row)
-            living = ApiKeyRow.tenant_id == row.tenant_id, ApiKeyRow.revoked_at.is_(None)
-            leave_room(change.session, actor, API_KEYS, ApiKeyRow.id, *living)
             set_client_id(change.session, row, client_id)
             change.add(row)
             view = api_key_view(row)
@@ -200,6 +197,9 @@ class ApiKeyService:
             row.environment = parse_environment(environment)
             if actor.environment not in (None, row.environment):
                 raise wider(f"the environment {row.environment}")
+        inherit_limits(session, actor, row)
+        living = ApiKeyRow.tenant_id == row.tenant_id, ApiKeyRow.revoked_at.is_(None)
+        leave_room(session, actor, API_KEYS, ApiKeyRow.id, *living)
 
 
 def api_key_view(row: ApiKeyRow) -> ApiKeyView:

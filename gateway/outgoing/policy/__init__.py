@@ -5,7 +5,7 @@ from gateway.outgoing.policy.explanation import Explanation, explain
 from gateway.outgoing.policy.facts import gather_facts, index_fields
 from gateway.outgoing.policy.identities import check_domains, check_from_header, check_reverse_path
 from gateway.outgoing.policy.limits import check_header_size, check_message_bytes, check_recipients
-from gateway.outgoing.policy.options import read_options
+from gateway.outgoing.policy.options import read_options, stream_name
 from gateway.outgoing.policy.record import NotRecorded, Remembered, record_facts, restore_facts
 from gateway.outgoing.policy.values import (
     DEFAULT_STREAM,
@@ -45,4 +45,5 @@ __all__ = [
     "read_options",
     "record_facts",
     "restore_facts",
+    "stream_name",
 ]

@@ -45,7 +45,7 @@ def read_options(
         stream = _one(fields, STREAM)
         metadata = _one(fields, METADATA)
         options = MessageOptions(
-            stream=default_stream if stream is None else _check_stream(_text(stream)),
+            stream=default_stream if stream is None else stream_name(_text(stream)),
             tags=_check_tags(_text(field) for field in fields.get(TAG, ())),
             metadata={} if metadata is None else _read_metadata(metadata),
         )
@@ -54,7 +54,7 @@ def read_options(
 
 def _with_given(options: MessageOptions, given: GivenOptions) -> MessageOptions:
     return MessageOptions(
-        stream=options.stream if given.stream is None else _check_stream(given.stream),
+        stream=options.stream if given.stream is None else stream_name(given.stream),
         tags=_check_tags((*given.tags, *options.tags)),
         metadata=_check_pairs([*{**options.metadata, **given.metadata}.items()]),
     )
@@ -74,7 +74,8 @@ def _text(field: Field) -> str:
         raise _refusal(field.key, "is not UTF-8") from None
 
 
-def _check_stream(text: str) -> str:
+def stream_name(text: str) -> str:
+    """A stream as it is stored. Raises Refusal (550)."""
     name = text.lower()
     if not _STREAM_NAME.fullmatch(name):
         raise _refusal(STREAM, "names no stream: 1 to 32 of a-z, 0-9, - and _")

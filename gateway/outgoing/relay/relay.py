@@ -144,19 +144,7 @@ class Relay:
         preparation = Preparation(control, signer, still_stands, return_paths, self._threads)
         self._wake = asyncio.Event()
         self._with_more: set[str] = set()
-        tools = self._tools(
-            clearance,
-            preparation,
-            Hosts(
-                resolver,
-                own_names=settings.own_names,
-                port=settings.port,
-                allow_private=settings.allow_private,
-            ),
-            slots,
-            settings,
-            metrics,
-        )
+        tools = self._tools(clearance, preparation, _hosts(resolver, settings), slots, settings, metrics)
         self._dispatcher = Dispatcher(tools, settings.bounds, self._when_low)
         self._stopping = False
         self._ticker: asyncio.Task[None] | None = None
@@ -317,3 +305,12 @@ async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _hosts(resolver: Resolver, settings: RelaySettings) -> Hosts:
+    return Hosts(
+        resolver,
+        own_names=settings.own_names,
+        port=settings.port,
+        allow_private=settings.allow_private,
+    )

@@ -126,3 +126,10 @@ def test_a_list_of_the_tenants_own_switches_no_rule_of_its_plan_off(acme: ApiWor
     assert other["reply"].startswith("250 ")
     tagged = next(step for step in other["steps"] if step["rule"] == "policy default: blocked")
     assert tagged["detail"] == "tag; list blocked-domains (own, 1 of kind domain)"
+
+
+def test_a_stream_that_a_send_would_refuse_is_no_stream_here_either(acme: ApiWorld) -> None:
+    reply = acme.call("POST", f"/v1/accounts/{ADDRESS}/explain", {"stream": "NÖ"})
+    assert (reply.status_code, reply.json()["code"]) == (422, "bad-stream")
+    assert "550 5.6.0" in reply.json()["detail"]
+    assert explained(acme, stream="Marketing")["reply"].startswith("250 ")
