@@ -116,10 +116,15 @@ async def send_all(sending: Sending, mail: list[Any]) -> dict[str, str]:
     return outcomes
 
 
+def _with_rule(reply: str, rule: str | None) -> str:
+    named = f"(rule {rule})"
+    return reply if reply.endswith(named) else f"{reply} {named}"
+
+
 def told(simulation: Simulation) -> dict[str, str]:
     """The differences by the message's subject, as the live answers are noted."""
     return {
-        str(one.subject): "held" if one.outcome == "held" else f"{one.reply} (rule {one.rule})"
+        str(one.subject): "held" if one.outcome == "held" else _with_rule(str(one.reply), one.rule)
         for one in simulation.differences
     }
 
