@@ -198,7 +198,11 @@ class ApiKeyService:
             if actor.environment not in (None, row.environment):
                 raise wider(f"the environment {row.environment}")
         inherit_limits(session, actor, row)
-        living = ApiKeyRow.tenant_id == row.tenant_id, ApiKeyRow.revoked_at.is_(None)
+        living = (
+            ApiKeyRow.tenant_id == row.tenant_id,
+            ApiKeyRow.revoked_at.is_(None),
+            sa.or_(ApiKeyRow.expires_at.is_(None), ApiKeyRow.expires_at > row.created_at),
+        )
         leave_room(session, actor, API_KEYS, ApiKeyRow.id, *living)
 
 

@@ -11,6 +11,7 @@ from gateway.control import ceilings
 from gateway.control.errors import Conflict
 from gateway.control.records import Actor
 from gateway.control.services import ControlServices
+from gateway.system.clock import ManualClock
 from tests.support.control import OPERATOR, limited
 
 Make = Callable[[ControlServices, Actor, int], object]
@@ -73,6 +74,20 @@ def test_a_tenants_caller_makes_so_many_and_the_operator_more(
     assert refused.value.code == "too-many"
     assert 1 <= made <= 3
     make(services, OPERATOR, 7)
+
+
+def test_keys_that_ended_leave_room_for_the_next(
+    services: ControlServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.control.apikeys.service.API_KEYS", replace(ceilings.API_KEYS, most=1))
+    theirs = limited(services.tenants.show(OPERATOR, "acme").id)
+    clock = services.writes.clock
+    assert isinstance(clock, ManualClock)
+    services.api_keys.create(theirs, "an hour's", expires_at=clock.now() + 3_600)
+    with pytest.raises(Conflict, match="API keys"):
+        services.api_keys.create(theirs, "next", expires_at=clock.now() + 3_600)
+    clock.advance(3_601)
+    assert services.api_keys.create(theirs, "next")[0].name == "next"
 
 
 def test_a_leaked_key_is_revoked_however_many_there_are(
