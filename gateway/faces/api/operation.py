@@ -67,8 +67,7 @@ def operation(
     `bounds`: of its body, if it needs more than others. A handler runs in a thread, where it may block,
     unless it is a coroutine function.
     """
-    known_right: Right = right or ("read" if method == "GET" else "write")
-    takes_key = method == "POST" if once is None else once
+    known_right, takes_key = _unless_said(method, right, once)
 
     def register(handler: Handler) -> Handler:
         shape = get_type_hints(handler, include_extras=True).get("body")
@@ -88,6 +87,12 @@ def operation(
         return handler
 
     return register
+
+
+def _unless_said(method: Method, right: Right | None, once: bool | None) -> tuple[Right, bool]:
+    """The right that an operation needs and whether it takes an Idempotency-Key: by its method."""
+    usual: Right = "read" if method == "GET" else "write"
+    return right or usual, method == "POST" if once is None else once
 
 
 def _endpoint(handler: Callable[..., Any], facts: Facts, status: int) -> Any:

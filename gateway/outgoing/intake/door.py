@@ -202,8 +202,7 @@ class Intake:
         author = decision.author
         message_id = self._ids.message_id()
         commands = unique_recipients(envelope.recipients)
-        trace = self._trace(submission, message_id, commands)
-        header = complete_header(facts.header, trace, author.domain_key)
+        header = self._header(submission, facts, message_id, commands, author.domain_key)
         content = b"".join((header.raw, b"\r\n", facts.body))
         rules = identity.policy.queue.stream(options.stream)
         return NewMessage(
@@ -242,6 +241,17 @@ class Intake:
             facts=partial(record_facts, facts, identity.account, author),
             once=submission.once,
         )
+
+    def _header(
+        self,
+        submission: Submission,
+        facts: Facts,
+        message_id: str,
+        commands: Sequence[RcptCommand],
+        domain: str,
+    ) -> HeaderBlock:
+        """The message's header with what we add: trace, and what a client left out."""
+        return complete_header(facts.header, self._trace(submission, message_id, commands), domain)
 
     def _trace(self, submission: Submission, message_id: str, commands: Sequence[RcptCommand]) -> Trace:
         hides = submission.identity.policy.sender.hide_client
